@@ -1,0 +1,130 @@
+"""Connects a process to the emulated SageMaker."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from pathlib import Path
+
+from workshop.emulator import server, state
+
+# The emulator is on this machine, and the hook refuses AWS only where it sees the address.
+_NEVER_BY_PROXY = ("127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn")
+_BIN = Path(__file__).resolve().parent / "bin"
+
+
+def connect() -> None:
+    """Send the AWS calls of this process to the emulator, and say so.
+
+    Starts the emulator when it does not run. To be called in a notebook before the first session
+    is made. Raises WorkshopError when the emulator does not start.
+    """
+    for key, text in environment().items():
+        os.environ[key] = text
+    from workshop.emulator import hook
+
+    hook.install()
+    _show_job_error_last_in_notebook(hook)
+    print(
+        "Connected to the emulated AWS on this machine: no account, no cost.\n"
+        f"S3 and all other calls go to {os.environ['WORKSHOP_ENDPOINT']}; jobs run here."
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a program with the emulated AWS around it.
+
+    Starts the emulator when it does not run. Credentials and settings of a real account are
+    replaced: the SDKs take what the environment says before anything else (boto3, Configuration
+    guide). ``WORKSHOP_DOCKER=1`` leaves the machine's real ``docker`` in its place.
+    """
+    endpoint = server.ensure()
+    settings = {
+        key: text
+        for key, text in os.environ.items()
+        # Endpoints of single services, roles and tokens would come before ours.
+        if not key.startswith("AWS_") or key in ("AWS_PROFILE", "AWS_CA_BUNDLE")
+    }
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    first = [str(Path(sys.prefix) / "bin")]
+    if os.environ.get("WORKSHOP_DOCKER") != "1":
+        first.insert(0, str(_BIN))
+    settings |= {
+        "PATH": os.pathsep.join([*first, *(part for part in path if part not in first)]),
+        "WORKSHOP_ENDPOINT": endpoint,
+        "WORKSHOP_PYTHON": sys.executable,
+        "WORKSHOP_FAILURES": str(state.folder("failures")),
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": server.ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": server.SECRET_KEY,
+        "AWS_REGION": server.REGION,
+        "AWS_DEFAULT_REGION": server.REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(_aws_config()),
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # The learner's own defaults for the SDK (roles, networks) mean a real account.
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
+        "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
+        "NO_PROXY": _without_proxy(),
+        "no_proxy": _without_proxy(),
+    }
+    return settings
+
+
+def _aws_config() -> Path:
+    """Write an AWS config file with the names of the learner's profiles, and nothing else of them.
+
+    So code that names a profile runs; the credentials are the emulator's all the same.
+    """
+    names = {"default"}
+    for variable, usual in (
+        ("AWS_CONFIG_FILE", "~/.aws/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    ):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read(Path(os.environ.get(variable, usual)).expanduser())
+        except (configparser.Error, UnicodeDecodeError, OSError):
+            continue
+        names |= {name.removeprefix("profile ").strip() for name in parser.sections()}
+    lines = []
+    for name in sorted(names):
+        lines += [
+            "[default]" if name == "default" else f"[profile {name}]",
+            f"region = {server.REGION}",
+            f"aws_access_key_id = {server.ACCESS_KEY}",
+            f"aws_secret_access_key = {server.SECRET_KEY}",
+            "",
+        ]
+    return _write("aws-config", "\n".join(lines))
+
+
+def _write(name: str, text: str) -> Path:
+    path = state.folder() / name
+    if not path.exists() or path.read_text() != text:
+        incoming = path.with_name(f"{name}.{os.getpid()}")
+        incoming.write_text(text)
+        incoming.replace(path)
+    return path
+
+
+def _without_proxy() -> str:
+    hosts = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), *_NEVER_BY_PROXY]))
+
+
+def _show_job_error_last_in_notebook(hook) -> None:
+    """In IPython: after the SDK's traceback of a failed job, the job's own error."""
+    try:
+        shell = get_ipython()  # type: ignore[name-defined]
+    except NameError:
+        return
+
+    def show(shell, kind, value, traceback, tb_offset=None):
+        lines = shell.InteractiveTB.structured_traceback(kind, value, traceback, tb_offset)
+        error = hook.job_error(value)
+        shell._showtraceback(kind, value, [*lines, f"\n{error}"] if error else lines)
+
+    shell.set_custom_exc((RuntimeError,), show)

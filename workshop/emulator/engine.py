@@ -1,0 +1,327 @@
+"""Runs the hosts of one job, each in its own sandbox.
+
+Knows hosts, images and mounts; nothing of notebooks, of SageMaker's requests or of AWS.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workshop.emulator import images, sandbox, state
+from workshop.emulator.errors import WorkshopError
+
+#: Seconds a host has to end by itself after SIGTERM.
+GRACE = 5.0
+
+#: Settings of the learner's machine that a host needs to reach a package index.
+_NETWORK_SETTINGS = re.compile(r"(?i)PIP_\w+|UV_\w+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host (container) of a job.
+
+    ``entrypoint`` is empty where the image's own is wanted; ``mounts`` are pairs of a path on
+    this machine, made when missing, and a path in the host.
+    """
+
+    name: str
+    image: str
+    entrypoint: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    mounts: Sequence[tuple[str, str]] = ()
+    directory: str = "/"
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job that somebody runs on this checkout right now."""
+
+    name: str
+    kind: str
+    started: float  # seconds since the epoch
+    last_line: str  # the last line it wrote that is not empty
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended: the exit code of the first host that failed, else 0, and its error.
+
+    ``error`` is one sentence, then the last traceback that the host wrote, if it wrote one.
+    ``error_is_last`` tells that the output ends with that traceback anyway.
+    """
+
+    exit_code: int
+    error: str = ""
+    error_is_last: bool = False
+
+
+class Job:
+    """The hosts of one job, from start to end."""
+
+    def __init__(self, hosts: Sequence[Host], *, name: str = "", kind: str = "") -> None:
+        """Prepare to run ``hosts``; ``name`` and ``kind`` are for those who watch.
+
+        Raises WorkshopError when the machine cannot run them.
+        """
+        self._hosts = hosts
+        self._mode, reason = _mode()
+        if self._mode == sandbox.NONE:
+            raise WorkshopError(f"Jobs cannot run here: {reason}")
+        if self._mode == sandbox.LINKS and len(hosts) > 1:
+            raise WorkshopError(
+                f"The job asks for {len(hosts)} hosts, and {reason}. Use instance_count=1 here."
+            )
+        _sweep()
+        self._folder = state.folder("jobs") / uuid.uuid4().hex[:12]
+        self._folder.mkdir()
+        # Held while this process lives: so others see that the job does.
+        self._lock = open(self._folder / "lock", "w")  # noqa: SIM115
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        about = {"name": name, "kind": kind, "started": time.time()}
+        (self._folder / "job.json").write_text(json.dumps(about))
+        self._processes: dict[str, subprocess.Popen] = {}
+        self._stopping: float | None = None
+
+    def run(self, write: Callable[[bytes], None]) -> Result:
+        """Run all hosts to their end; ``write`` gets their output as it comes, in whole lines.
+
+        When one host fails, the others are stopped. Nothing is left behind, whatever happens.
+        """
+        try:
+            return self._run(write)
+        finally:
+            for process in self._processes.values():
+                if process.poll() is None:
+                    process.send_signal(signal.SIGUSR1)
+                process.wait()
+            self._lock.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Send SIGTERM to all hosts, and SIGKILL after ``GRACE``. A second call kills at once."""
+        if self._stopping is None:
+            self._stopping = time.monotonic() + GRACE
+            self._signal(signal.SIGTERM)
+        else:
+            self._stopping = 0.0
+
+    def _signal(self, number: int) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def _run(self, write: Callable[[bytes], None]) -> Result:
+        specifications = [self._specify(index, host) for index, host in enumerate(self._hosts)]
+        pending: dict[str, bytes] = {}
+        first_failure: tuple[str, int] | None = None
+        log_file = self._folder / "log"
+        with selectors.DefaultSelector() as selector, open(log_file, "wb", buffering=0) as log:
+            for host, specification in zip(self._hosts, specifications, strict=True):
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", sandbox.__file__, str(specification)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
+                )
+                self._processes[host.name] = process
+                pending[host.name] = b""
+                selector.register(process.stdout, selectors.EVENT_READ, host.name)
+            while selector.get_map():
+                for key, _ in selector.select(timeout=0.2):
+                    data = os.read(key.fd, 65536)
+                    lines, pending[key.data] = _whole_lines(pending[key.data] + data, not data)
+                    if lines:
+                        lines = self._label(key.data, lines)
+                        log.write(lines)
+                        write(lines)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()
+                        code = self._processes[key.data].wait()
+                        if code and first_failure is None:
+                            first_failure = key.data, code
+                            self.stop()
+                if self._stopping is not None and time.monotonic() > self._stopping:
+                    self._signal(signal.SIGUSR1)
+        if first_failure is None:
+            return Result(0)
+        return _failure(*first_failure, log_file)
+
+    def _label(self, name: str, lines: bytes) -> bytes:
+        if len(self._hosts) == 1:
+            return lines
+        return re.sub(rb"(?m)^", f"{name} | ".encode(), lines[:-1]) + b"\n"
+
+    def _specify(self, index: int, host: Host) -> Path:
+        """Make the folders of a host and write what ``sandbox.py`` needs to know."""
+        place = self._folder / str(index)
+        for name in ("root", "ml", "tmp", "home"):
+            (place / name).mkdir(parents=True)
+        (place / "tmp").chmod(0o1777)
+        hosts_file = place / "hosts"
+        hosts_file.write_text(self._hosts_file())
+        path = images.make_python(place / "env")
+        cache = state.folder("cache")
+        for source, _ in host.mounts:
+            os.makedirs(source, exist_ok=True)
+        environment = {
+            "PATH": path,
+            "LANG": "C.UTF-8",
+            "HOSTNAME": host.name,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            **{key: text for key, text in os.environ.items() if _NETWORK_SETTINGS.fullmatch(key)},
+            "PIP_CACHE_DIR": str(cache / "pip"),
+            "JOB_PACKAGES": str(cache / "packages"),
+        }
+        for folder in (cache / "pip", cache / "packages"):
+            folder.mkdir(exist_ok=True)
+        if self._mode == sandbox.NAMESPACES:
+            environment["HOME"] = "/root"
+        else:
+            # The toolkit waits until every host name resolves; this switches that off
+            # (sagemaker_training/entry_point.py, SM_STUDIO_LOCAL_MODE).
+            environment |= {
+                "HOME": str(place / "home"),
+                "TMPDIR": str(place / "tmp"),
+                "SM_STUDIO_LOCAL_MODE": "True",
+            }
+        specification = {
+            "name": host.name,
+            "mode": self._mode,
+            "root": str(place / "root"),
+            "hosts_file": str(hosts_file),
+            "links_lock": str(state.folder() / "links.lock"),
+            "libraries": images.libraries(),
+            "private": [
+                (str(place / "tmp"), "/tmp"),
+                (str(place / "home"), "/root"),
+                (str(place / "ml"), sandbox.OPT_ML),
+                (str(place / "env"), str(place / "env")),
+                (str(cache), str(cache)),
+            ],
+            # What holds others comes first.
+            "mounts": sorted(host.mounts, key=lambda mount: os.path.normpath(mount[1])),
+            "command": images.command(
+                host.image, list(host.entrypoint), list(host.arguments), path
+            ),
+            "environment": environment | images.environment(host.image) | host.environment,
+            "directory": host.directory,
+        }
+        file = place / "host.json"
+        file.write_text(json.dumps(specification))
+        return file
+
+    def _hosts_file(self) -> str:
+        """Give each host a loopback address of its own, so that two may use the same port."""
+        network = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
+        lines = ["127.0.0.1 localhost", "::1 localhost"]
+        lines += [f"{network}.{n} {host.name}" for n, host in enumerate(self._hosts, 1)]
+        return "\n".join(lines) + "\n"
+
+
+def running() -> list[RunningJob]:
+    """Return the jobs that run on this checkout now, oldest first."""
+    found = []
+    for folder in state.folder("jobs").iterdir():
+        try:
+            if _abandoned(folder):
+                continue
+            about = json.loads((folder / "job.json").read_text())
+            tail = _tail(folder / "log", 4096).decode(errors="replace")
+        except OSError:
+            continue  # it ended just now
+        lines = [line for line in tail.splitlines() if line.strip()]
+        found.append(RunningJob(**about, last_line=lines[-1].strip() if lines else ""))
+    return sorted(found, key=lambda job: job.started)
+
+
+def _mode() -> tuple[str, str]:
+    forced = os.environ.get("WORKSHOP_SANDBOX")
+    return (forced, f"WORKSHOP_SANDBOX={forced} asks for that") if forced else sandbox.probe()
+
+
+def _abandoned(folder: Path) -> bool:
+    """Tell whether the process that made a job's folder is gone."""
+    with open(folder / "lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _sweep() -> None:
+    """Remove the folders of jobs whose process was killed."""
+    for folder in state.folder("jobs").iterdir():
+        try:
+            if _abandoned(folder) and time.time() - folder.stat().st_mtime > 2:
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _whole_lines(data: bytes, ended: bool) -> tuple[bytes, bytes]:
+    """Split ``data`` after its last line end; at the end of a stream all of it is whole."""
+    if ended:
+        return (data + b"\n" if data and not data.endswith(b"\n") else data), b""
+    # A carriage return ends a line too: progress bars.
+    end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+    return data[:end], data[end:]
+
+
+def _tail(path: Path, size: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        return file.read()
+
+
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINS = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
+)
+_TOOLKIT = re.compile(r"(?m)^\d{4}-\d\d-\d\d [\d:,]+ sagemaker-training-toolkit ")
+
+
+def _failure(host: str, code: int, log: Path) -> Result:
+    """Find the error in a host's output.
+
+    The training toolkit writes lines of its own after the script's traceback; they are cut.
+    """
+    text = _tail(log, 1 << 20).decode(errors="replace")
+    text = re.sub(rf"(?m)^{re.escape(host)} \| ", "", text).rstrip()
+    how = f"{host} exited with code {code}."
+    if code > 128:
+        try:
+            how = f"{host} was ended by signal {code - 128} ({signal.Signals(code - 128).name})."
+        except ValueError:
+            pass
+        if code == 128 + signal.SIGKILL:
+            how += " A machine does that when it has no memory left."
+    start = text.rfind(_TRACEBACK)
+    if start < 0:
+        return Result(code, how)
+    while text[:start].rstrip().endswith(_CHAINS) and text.rfind(_TRACEBACK, 0, start) >= 0:
+        start = text.rfind(_TRACEBACK, 0, start)
+    toolkit = _TOOLKIT.search(text, start)
+    end = toolkit.start() if toolkit else len(text)
+    return Result(code, f"{how}\n{text[start:end].rstrip()}", error_is_last=toolkit is None)

@@ -1,0 +1,127 @@
+"""Sends every AWS request of this process to the emulator, and lets none reach AWS.
+
+Imported at the start of each Python that has ``WORKSHOP_ENDPOINT`` in its environment: a
+learner's, by ``workshop.pth`` in the virtual environment, and a job's. It must be quick and
+must not need the rest of the package, which a job does not see.
+
+``AWS_ENDPOINT_URL`` alone is not enough: the SageMaker SDK names the endpoint of STS itself
+(``sagemaker/session.py``, ``get_caller_identity_arn`` and ``account_id``), and would reach the
+real AWS. botocore's ``before-send`` event sees the URL of every request, whoever made it. What
+does not come through botocore (the SDK's telemetry, instance metadata) is refused a connection.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import socket
+import sys
+from urllib.parse import urlsplit, urlunsplit
+
+import wrapt
+
+_AWS_HOST = re.compile(r"(.+\.)?(amazonaws\.com(\.cn)?|aws\.dev|api\.aws)|169\.254\.\d+\.\d+")
+_BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-]")
+
+
+def _redirect(request, **_) -> None:
+    """Point ``request`` (botocore's AWSPreparedRequest) at the emulator, unless it is local."""
+    endpoint = urlsplit(os.environ["WORKSHOP_ENDPOINT"])
+    url = urlsplit(request.url)
+    if url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        bucket = _BUCKET_HOST.match(url.hostname or "")
+        path = f"/{bucket['bucket']}{url.path}" if bucket else url.path
+        request.url = urlunsplit((endpoint.scheme, endpoint.netloc, path, url.query, ""))
+    elif url.netloc != endpoint.netloc:
+        return
+    if not _answers(endpoint.hostname, endpoint.port):
+        _restart(request)
+
+
+def _refuse_aws(connection) -> None:
+    """Wrap urllib3's ``create_connection``, through which requests and botocore connect."""
+    connect = connection.create_connection
+
+    def create_connection(address, *arguments, **options):
+        if _AWS_HOST.fullmatch(address[0]):
+            raise ConnectionRefusedError(
+                f"{address[0]} belongs to AWS. This process is connected to the emulator, and "
+                "nothing in it can reach AWS."
+            )
+        return connect(address, *arguments, **options)
+
+    connection.create_connection = create_connection
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _restart(request) -> None:
+    """Start the emulator again: it ends by itself when idle, and keeps what S3 holds."""
+    try:
+        from workshop.emulator import server
+    except ImportError:  # in a job
+        return
+    endpoint = urlsplit(server.ensure())
+    os.environ["WORKSHOP_ENDPOINT"] = os.environ["AWS_ENDPOINT_URL"] = endpoint.geturl()
+    request.url = urlunsplit(urlsplit(request.url)._replace(netloc=endpoint.netloc))
+
+
+def _show_job_error() -> None:
+    """At exit, after the SDK's traceback of a failed job: the job's own error.
+
+    Not an ``excepthook``: the SDK replaces that with its own.
+    """
+    error = job_error(getattr(sys, "last_value", None))
+    if error:
+        print(f"\n{error}", file=sys.stderr)
+
+
+def job_error(error: BaseException | None) -> str | None:
+    """Return the job's own error, when ``error`` is what the SDK raises for a failed local job.
+
+    The SDK raises ``RuntimeError: Failed to run: ['docker', 'compose', …]``
+    (``sagemaker/local/image.py``, ``_stream_output``). The docker stand-in leaves the error of
+    the last failed job of this process in a file.
+    """
+    if not (isinstance(error, RuntimeError) and str(error).startswith("Failed to run: ['docker'")):
+        return None
+    try:
+        with open(f"{os.environ['WORKSHOP_FAILURES']}/{os.getpid()}", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+_installed = False
+
+
+def install() -> None:
+    """Take effect now, and in every botocore session made from now on. Safe to call again."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    wrapt.register_post_import_hook(_add_handler, "botocore.handlers")
+    wrapt.register_post_import_hook(_refuse_aws, "urllib3.util.connection")
+    # The SDK's telemetry reports each refused connection with a traceback; the others report at
+    # every client where they found the settings that we made.
+    logging.getLogger("sagemaker.telemetry.telemetry_logging").setLevel(logging.CRITICAL)
+    for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if "WORKSHOP_FAILURES" in os.environ:
+        atexit.register(_show_job_error)
+
+
+def _add_handler(handlers) -> None:
+    handlers.BUILTIN_HANDLERS.append(("before-send", _redirect))
+
+
+install()
