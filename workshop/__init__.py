@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from workshop.emulator.connection import connect
-
 #: The folder that holds the labs, `data/` and `./lab`.
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["ROOT", "connect"]
+
+def connect() -> None:
+    """Send the AWS calls of this process to the emulator (`workshop.emulator.connection`)."""
+    from workshop.emulator import connection  # every Python under ./lab imports this package
+
+    connection.connect()

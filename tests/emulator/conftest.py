@@ -60,12 +60,10 @@ def python(compose):
 def script(tmp_path):
     """Run a plain script that was written for the SDK, with the emulated AWS around it."""
 
-    def run(text: str, check=True, **files: str) -> subprocess.CompletedProcess:
-        for name, content in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_py", ".py").replace("_txt", ".txt")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        (tmp_path / "script.py").write_text(text)
+    def run(text: str, files: dict[str, str], check=True) -> subprocess.CompletedProcess:
+        for name, content in {**files, "script.py": text}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
         done = subprocess.run(
             [sys.executable, "script.py"],
             env=connection.environment() | {"TMPDIR": str(_folder(tmp_path / "sdk"))},

@@ -295,8 +295,8 @@ def freeze() -> str:
 
 INSTALL = (
     "import subprocess, sys\n"
-    "subprocess.run([sys.executable, '-m', 'pip', 'install', '-r', '/opt/ml/code/requirements.txt'],"
-    " check=True)\n"
+    "install = [sys.executable, '-m', 'pip', 'install', '-r', '/opt/ml/code/requirements.txt']\n"
+    "subprocess.run(install, check=True)\n"
     "subprocess.run([sys.executable, '-c', 'import tinypackage; print(tinypackage.answer)'])"
 )
 
@@ -372,9 +372,8 @@ def test_another_version_of_the_framework_is_said(python):
 def test_training_runs_the_real_toolkit_without_importing_tensorflow_twice(compose, tmp_path):
     config = tmp_path / "input/config"
     config.mkdir(parents=True)
-    (config / "hyperparameters.json").write_text(
-        json.dumps({"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"/opt/ml/code"'})
-    )  # fmt: skip
+    program = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"/opt/ml/code"'}
+    (config / "hyperparameters.json").write_text(json.dumps(program))
     (config / "resourceconfig.json").write_text(
         json.dumps(
             {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}

@@ -1,6 +1,6 @@
 """The ``docker`` that the SageMaker SDK finds: it runs a compose file in the engine.
 
-The SDK's local mode needs four commands (``sagemaker/local/image.py``, ``sagemaker/local/utils.py``)::
+The SDK's local mode needs these commands (``sagemaker/local/image.py`` and ``utils.py``)::
 
     docker compose version
     docker images -q IMAGE
@@ -72,9 +72,10 @@ def _up(file: Path) -> int:
     failure = _failure_file()
     failure.unlink(missing_ok=True)
     sdk = os.getppid()
-    services = {}
+    clean_up = None
     try:
         services = _services(file)
+        clean_up = _Leftovers(file.parent, services, sdk)
         hosts = [_host(name, service) for name, service in services.items()]
         for note in sorted({note for host in hosts if (note := images.note(host.image))}):
             output.write(f"{note}\n".encode())
@@ -94,7 +95,8 @@ def _up(file: Path) -> int:
     except OSError as error:
         result = engine.Result(1, f"The job could not run: {error}")
     finally:
-        _clean_up_later(file, services, sdk)
+        if clean_up:
+            clean_up.later()
     if result.exit_code:
         failure.write_text(result.error)
         if not result.error_is_last:
@@ -147,7 +149,7 @@ def _emulator_for_host() -> dict[str, str]:
 
     The training toolkit reads ``S3_ENDPOINT_URL`` (``sagemaker_training/params.py``).
     """
-    endpoint = os.environ.get("WORKSHOP_ENDPOINT")
+    endpoint = os.environ.get("HOST_ENDPOINT")
     if not endpoint:
         return {}
     names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "WORKSHOP_ENDPOINT")
@@ -233,34 +235,43 @@ class _Output:
 # --- what the SDK leaves behind -----------------------------------------------------------
 
 
-def _clean_up_later(file: Path, services: dict[str, dict], sdk: int) -> None:
-    """Remove the SDK's temporary folders of this job once the SDK is done with them.
+class _Leftovers:
+    """The SDK's temporary folders of one job, removed once the SDK is done with them.
 
     The SDK makes a folder for the compose file and one for each S3 input, and removes neither.
     It is done when it removes the folder of the first host (``_cleanup``), or ends.
     """
-    top = file.parent
-    if not re.fullmatch(r"tmp\w{8}", top.name) or not services:
-        return
-    folders = [top, *_downloads(top, services)]
-    if os.fork():
-        return
-    os.setsid()
-    sys.stdout.flush()
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
-    while (top / next(iter(services))).exists() and _alive(sdk):
-        time.sleep(0.05)
-    artifacts = top / "compressed_artifacts"
-    for folder in folders:
+
+    def __init__(self, top: Path, services: dict[str, dict], sdk: int) -> None:
+        self._top, self._sdk = top, sdk
+        self._first_host = top / next(iter(services))
+        self._folders = [top, *_downloads(top, services)] if _is_temporary(top) else []
+
+    def later(self) -> None:
+        """Leave a process behind that waits for the SDK, removes the folders and ends."""
+        if not self._folders or os.fork():
+            return
+        os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        while self._first_host.exists() and _alive(self._sdk):
+            time.sleep(0.05)
         # An estimator without an output_path has its model.tar.gz there, for good.
-        for path in folder.iterdir() if folder == top and artifacts.exists() else [folder]:
-            if path.is_file():
-                path.unlink()
-            elif path != artifacts:
-                shutil.rmtree(path, ignore_errors=True)
-    os._exit(0)
+        artifacts = self._top / "compressed_artifacts"
+        for folder in self._folders:
+            keeps = folder == self._top and artifacts.exists()
+            for path in folder.iterdir() if keeps else [folder]:
+                if path.is_file():
+                    path.unlink()
+                elif path != artifacts:
+                    shutil.rmtree(path, ignore_errors=True)
+        os._exit(0)
+
+
+def _is_temporary(path: Path) -> bool:
+    """Tell whether ``path`` has a name that Python's ``tempfile.mkdtemp`` gives."""
+    return re.fullmatch(r"tmp\w{8}", path.name) is not None
 
 
 def _downloads(top: Path, services: dict[str, dict]) -> list[Path]:
@@ -278,7 +289,7 @@ def _downloads(top: Path, services: dict[str, dict]) -> list[Path]:
         path
         for path in sources
         if path.parent == top.parent
-        and re.fullmatch(r"tmp\w{8}", path.name)
+        and _is_temporary(path)
         and path.exists()
         and path.stat().st_ctime_ns >= made
     ]

@@ -55,6 +55,16 @@ def _refuse_aws(connection) -> None:
     connection.create_connection = create_connection
 
 
+def _drop_telemetry(telemetry) -> None:
+    """Leave the SDK's functions as they are, without the decorator that reports each call.
+
+    A report would be refused anyway, and the decorator loses Ctrl-C: a ``return`` in its
+    ``finally`` drops the KeyboardInterrupt, ``fit()`` returns as if all were well, and the next
+    cell runs (``sagemaker/telemetry/telemetry_logging.py``).
+    """
+    telemetry._telemetry_emitter = lambda *_, **__: lambda function: function
+
+
 def _answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=5).close()
@@ -111,9 +121,11 @@ def install() -> None:
     _installed = True
     wrapt.register_post_import_hook(_add_handler, "botocore.handlers")
     wrapt.register_post_import_hook(_refuse_aws, "urllib3.util.connection")
-    # The SDK's telemetry reports each refused connection with a traceback; the others report at
-    # every client where they found the settings that we made.
-    logging.getLogger("sagemaker.telemetry.telemetry_logging").setLevel(logging.CRITICAL)
+    telemetry = "sagemaker.telemetry.telemetry_logging"
+    wrapt.register_post_import_hook(_drop_telemetry, telemetry)
+    # Where the SDK was imported before: no traceback for each report that is refused.
+    logging.getLogger(telemetry).setLevel(logging.CRITICAL)
+    # No note at every client on where it found the settings that we made.
     for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if "WORKSHOP_FAILURES" in os.environ:
