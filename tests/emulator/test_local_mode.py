@@ -95,6 +95,7 @@ def test_a_failing_training_script_raises_and_its_traceback_is_last(script, tmp_
     # Last on a terminal, below the SDK's own traceback.
     assert done.stderr.rstrip().endswith("ValueError: no such label: 11")
     assert "in train\n    raise ValueError" in done.stderr
+    assert "_stream_output" in done.stderr, "the SDK's own error is shown, whole"
 
 
 def test_sklearn_processor_with_disable_local_code(script):

@@ -65,6 +65,22 @@ def _drop_telemetry(telemetry) -> None:
     telemetry._telemetry_emitter = lambda *_, **__: lambda function: function
 
 
+def _keep_tracebacks(rich_traceback) -> None:
+    """Keep Python's and Jupyter's own tracebacks; the SDK would replace both with rich's.
+
+    Those go to standard output, and a notebook that stops with one holds no error output, so
+    papermill and nbval cannot say what went wrong (``sagemaker_core/main/utils.py``,
+    ``enable_rich_logging``).
+    """
+    install = rich_traceback.install
+
+    def install_for_others(**options):
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        return None if caller.startswith("sagemaker_core.") else install(**options)
+
+    rich_traceback.install = install_for_others
+
+
 def _answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=5).close()
@@ -85,10 +101,7 @@ def _restart(request) -> None:
 
 
 def _show_job_error() -> None:
-    """At exit, after the SDK's traceback of a failed job: the job's own error.
-
-    Not an ``excepthook``: the SDK replaces that with its own.
-    """
+    """At exit, after the SDK's traceback of a failed job: the job's own error."""
     error = job_error(getattr(sys, "last_value", None))
     if error:
         print(f"\n{error}", file=sys.stderr)
@@ -123,6 +136,7 @@ def install() -> None:
     wrapt.register_post_import_hook(_refuse_aws, "urllib3.util.connection")
     telemetry = "sagemaker.telemetry.telemetry_logging"
     wrapt.register_post_import_hook(_drop_telemetry, telemetry)
+    wrapt.register_post_import_hook(_keep_tracebacks, "rich.traceback")
     # Where the SDK was imported before: no traceback for each report that is refused.
     logging.getLogger(telemetry).setLevel(logging.CRITICAL)
     # No note at every client on where it found the settings that we made.
