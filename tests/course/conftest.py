@@ -1,0 +1,42 @@
+"""A course of a few lines, to try the tools on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TABLE_OF_CONTENTS = """
+[[lab]]
+folder = "Lab1-Tiny"
+title = "A tiny lab"
+"""
+SECTION = """
+    [[lab.section]]
+    number = {number}
+    title = "Section {number}"
+    notebook = "{name}"
+    scripts = "script_{number}"
+    minutes = 1
+"""
+
+
+@pytest.fixture
+def make_course(tmp_path: Path):
+    """Return a function that writes `source/` of a course with these notebooks."""
+
+    def make(**notebooks: str) -> Path:
+        lab = tmp_path / "source" / "Lab1-Tiny"
+        lab.mkdir(parents=True)
+        contents = TABLE_OF_CONTENTS
+        for number, (name, text) in enumerate(notebooks.items(), 1):
+            folder = lab / f"script_{number}"
+            folder.mkdir()
+            (folder / "script.py").write_text(f"print({number})\n")
+            (lab / f"{name}.py").write_text(text)
+            contents += SECTION.format(number=number, name=name)
+        (lab / "README.md").write_text("# A tiny lab\n")
+        (tmp_path / "source" / "course.toml").write_text(contents)
+        return tmp_path
+
+    return make
