@@ -1,0 +1,254 @@
+"""`./lab run`, on a course of a few lines: what it shows, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from rich.console import Console
+
+from workshop import ROOT
+from workshop.course import build, manifest, notebooks, progress, run
+from workshop.emulator import server
+from workshop.emulator.engine import RunningJob
+from workshop.emulator.errors import WorkshopError
+
+from .tiny import ONE, TWO
+
+JOB_FAILS = """\
+# %%
+before = 1
+
+# %%
+print("\\n".join(f"line {n}" for n in range(1, 101)))
+print("algo-1-abcde | Traceback (most recent call last):")
+print('algo-1-abcde |   File "/opt/ml/code/main.py", line 3, in <module>')
+print("algo-1-abcde |     int('x')")
+print("algo-1-abcde | ValueError: invalid literal for int()")
+print("algo-1-abcde exited with code 1")
+raise RuntimeError("Failed to run: ['docker', 'compose'], Process exited with code: 1")
+"""
+
+SLEEPS = """\
+# %%
+import subprocess
+print(subprocess.run(["sleep", "300"]))
+"""
+
+
+def write_final(root: Path) -> Path:
+    """Write `final/` without executing."""
+    for lab in manifest.labs(root / "source")[1:]:
+        for name, content in build.render(lab, root).items():
+            build._write(root / "final" / lab.folder / name, content)
+    return root
+
+
+def only_run(root: Path) -> Path:
+    (folder,) = (root / "runs").iterdir()
+    return folder
+
+
+@pytest.mark.slow
+def test_run(make_course, capsys, tmp_path):
+    """Two notebooks, in order, with other data: lines, key figures, copies in runs/."""
+    root = write_final(make_course(**{"1-one": ONE, "2-two": TWO}))
+    data = tmp_path / "my data"
+    shutil.copytree(ROOT / "data" / "raw", data)
+
+    assert run.run(["lab1"], data, root=root) == 0
+
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert "\x1b" not in told.out
+    lines = told.out.splitlines()
+    assert lines[0] == "Lab1 1-one.ipynb: started (3 code cells)"
+    assert re.fullmatch(r"Lab1 1-one.ipynb: done after \d+ s: accuracy 0.987654", lines[1])
+    assert lines[2].startswith("Lab1 2-two.ipynb: started")
+    table = lines.index("Step              State  Seconds  Key figure")
+    assert re.fullmatch(r"Lab1 1-one.ipynb  done   \d+ +accuracy 0.987654", lines[table + 1])
+    assert re.fullmatch(r"Lab1 2-two.ipynb  done   \d+ +3 files", lines[table + 2])
+    assert str(only_run(root)) in told.out
+
+    lab = only_run(root) / "Lab1-Tiny"
+    assert (lab / "script_2" / "script.py").is_file()
+    executed = nbformat.read(lab / "1-one.ipynb", as_version=4)
+    assert any(f"here: {lab} {data}" in notebooks.printed_by(c) for c in executed.cells)
+    committed = nbformat.read(root / "final" / "Lab1-Tiny" / "1-one.ipynb", as_version=4)
+    assert all(not cell.outputs for cell in notebooks.code_cells(committed))
+
+
+@pytest.mark.slow
+def test_failure(make_course, capsys):
+    """The job's own error is the last thing on the screen, once; what follows is not run."""
+    root = write_final(make_course(**{"1-one": ONE, "2-fails": JOB_FAILS, "3-two": TWO}))
+    assert run.run(["Lab1"], root=root) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"Lab1 1-one.ipynb +done ", out)
+    assert re.search(r"Lab1 2-fails.ipynb +FAILED ", out)
+    assert re.search(r"Lab1 3-two.ipynb +not run +- +-", out)
+    end = out[out.index("Lab1 2-fails.ipynb failed in code cell 2 of 2.") :]
+    assert "\nline 100\n" in end and "\nline 1\n" not in end
+    assert "RuntimeError: Failed to run: ['docker', 'compose']" in end
+    assert out.endswith(
+        "Traceback (most recent call last):\n"
+        '  File "/opt/ml/code/main.py", line 3, in <module>\n'
+        "    int('x')\n"
+        "ValueError: invalid literal for int()\n"
+    )
+    assert end.count("ValueError: invalid literal") == 1
+    # The notebook in runs/ has it all.
+    executed = nbformat.read(only_run(root) / "Lab1-Tiny" / "2-fails.ipynb", as_version=4)
+    assert "line 1\n" in "".join(notebooks.printed_by(cell) for cell in executed.cells)
+
+
+@pytest.mark.slow
+def test_scripts(make_course, capsys):
+    """Lab0 has no notebook: its scripts run, with the emulated AWS around them."""
+    root = make_course()
+    folder = root / "Lab0-Container-Pipeline"
+    folder.mkdir()
+    (folder / "utils.py").write_text("import sys\nprint('upload', *sys.argv[1:])\n")
+    evaluation = folder / "evaluation.py"
+    evaluation.write_text(
+        "import os\nprint(os.environ['AWS_ENDPOINT_URL'])\n"
+        "print(os.environ['BUCKET_NAME'])\nprint('accuracy 0.9')\n"
+    )
+    assert run.run(["lab0"], root=root) == 0
+    assert re.search(r"Lab0 evaluation.py +done +\d+ +accuracy 0.9\n", capsys.readouterr().out)
+    log = only_run(root) / folder.name / "output.log"
+    data = ROOT / "data" / "raw"
+    expected = ["upload", "upload", str(data), server.ensure(), "ml-pipeline-digits"]
+    assert log.read_text().split()[1:5] == expected[1:]
+
+    evaluation.write_text("print('almost')\nraise ValueError('no luck')\n")
+    assert run.run(["lab0"], root=root) == 1
+    assert capsys.readouterr().out.endswith("ValueError: no luck\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_everything(make_course):
+    """The kernel and what it started are gone, and no step is shown as done."""
+    root = write_final(make_course(**{"1-sleeps": SLEEPS}))
+    server.ensure()
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom workshop.course import run\n"
+        "run.run(['lab1'], root=Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watched = psutil.Process(process.pid)
+    deadline = time.monotonic() + 60
+    while not (sleep := [p for p in watched.children(recursive=True) if p.name() == "sleep"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    below = watched.children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "done" not in out
+    assert "Lab1 1-sleeps.ipynb: interrupted after " in out
+    _, alive = psutil.wait_procs([*below, *sleep], timeout=5)
+    assert not alive
+    assert server.status()
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
+def test_unfit_data_is_refused_before_anything_starts(make_course, tmp_path, name):
+    root = write_final(make_course(**{"1-one": ONE}))
+    data = tmp_path / "data"
+    shutil.copytree(ROOT / "data" / "raw", data)
+    (data / name).unlink()
+    with pytest.raises(WorkshopError, match=name):
+        run.run(["Lab1"], data, root=root)
+    assert not (root / "runs").exists()
+
+
+def test_two_runs_in_one_second(tmp_path):
+    assert len({run._new_folder(tmp_path) for _ in range(3)}) == 3
+
+
+# --- texts
+
+
+def failure(**more):
+    texts = {"cell": 2, "source": "", "printed": "", "error": "", "where": "", "job_error": ""}
+    return notebooks.Failure(**{**texts, **more})
+
+
+@pytest.fixture
+def step(tmp_path):
+    lab = manifest.Lab("Lab1-Tiny", "")
+    return run.Step(lab, tmp_path / "1-one.ipynb", state="running", began=time.time(), cells=4)
+
+
+def test_failure_of_a_cell_without_a_job(step):
+    where = "Cell In[2], line 1\n----> 1 1 / 0"
+    text = run._failure_text(step, failure(where=where, error="ZeroDivisionError: division"))
+    assert text.endswith(
+        f"--- where it failed\n{where}\n\n--- the error\nZeroDivisionError: division"
+    )
+
+
+def test_failure_with_the_error_of_the_job(step):
+    """What `workshop.connect()` adds to the SDK's exception goes before what was printed."""
+    job = "algo-1 exited with code 1.\nTraceback (most recent call last):\nValueError: boom"
+    text = run._failure_text(
+        step,
+        failure(
+            printed=f"Epoch 1\n{job}\n",
+            where="Cell In[2], line 1",
+            error="RuntimeError: Failed\nto run",
+            job_error=job,
+        ),
+    )
+    assert text.endswith(job)
+    assert text.count("ValueError: boom") == 1
+    assert "Epoch 1" in text
+    assert "Cell In" not in text
+
+
+def test_key_figure_and_parameters_are_found_by_tag():
+    cells = [
+        nbformat.v4.new_code_cell(
+            "LOCAL = True\nRAW_DATA: str = 'x'", metadata={"tags": ["parameters"]}
+        ),
+        nbformat.v4.new_code_cell(
+            "print()",
+            metadata={"tags": ["key-figure"]},
+            outputs=[nbformat.v4.new_output("stream", text="accuracy\n  0.9\n")],
+        ),
+        nbformat.v4.new_code_cell("other = 1"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert notebooks.parameter_names(notebook) == {"LOCAL", "RAW_DATA"}
+    assert notebooks.key_figure(notebook) == "accuracy 0.9"
+
+
+def test_picture_on_a_terminal(step):
+    """Step, cell, job and the job's newest line are all there, and fit the width."""
+    step.cell = 3
+    console = Console(force_terminal=True, width=60, record=True, file=io.StringIO())
+    shown = progress.Progress([step], console)
+    shown._jobs = [RunningJob("train-1", "training", time.time() - 12, "Epoch 7: " + "x" * 200)]
+    console.print(shown)
+    text = console.export_text()
+    assert "Lab1 1-one.ipynb" in text
+    assert "cell 3 of 4" in text
+    assert "training job train-1, 12 s" in text
+    assert "Epoch 7" in text
+    assert max(map(len, text.splitlines())) <= 60

@@ -1,0 +1,185 @@
+"""The verbs of `./lab`, called as a learner calls them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from workshop import ROOT, machine, terminal
+from workshop.emulator import server
+
+
+def lab(*arguments, **more) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "workshop", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
+
+
+def test_help_is_quick_and_plain():
+    """Nothing heavy is imported, and no box is drawn where there is no terminal."""
+    code = (
+        "import sys\nfrom workshop.cli import app\ntry: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'tensorflow', 'sagemaker', 'papermill', 'numpy', 'boto3', 'IPython'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    began = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - began < 3
+    assert found.stdout.endswith("heavy: []\n")
+    for verb in ("run", "test", "start", "exec", "doctor", "data", "clean", "build"):
+        assert f"\n  {verb} " in found.stdout
+    assert found.stdout.isascii()
+
+
+def test_unknown_lab():
+    found = lab("run", "lab7")
+    assert found.returncode == 1
+    assert "There is no lab 'lab7'" in found.stderr and "Lab1-Unit-Testing" in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert found.stdout == ""
+
+
+def test_unknown_data_set():
+    found = lab("data", "imagenet")
+    assert found.returncode == 1
+    assert found.stderr == "lab: There is no data set 'imagenet' here. Known: fashion-mnist.\n"
+
+
+def test_exec():
+    """The program gets the emulated AWS, its own arguments and folder; its status is ours."""
+    code = "import os, sys; print(os.environ['AWS_ENDPOINT_URL'], sys.argv[1:]); sys.exit(7)"
+    found = lab("exec", "--", "python", "-c", code, "--help", "-k", cwd="/")
+    assert found.returncode == 7
+    assert found.stdout == f"{server.ensure()} ['--help', '-k']\n"
+    assert lab("exec", "python", "-c", "import sys; print(sys.executable)").stdout.startswith(
+        sys.prefix
+    )
+
+
+def test_exec_of_nothing():
+    found = lab("exec", "--", "no-such-program")
+    assert found.returncode == 127
+    assert found.stderr == "lab: cannot run no-such-program: there is no such program.\n"
+    assert lab("exec", "--", str(ROOT)).returncode == 126
+
+
+def test_exec_passes_signals_and_broken_pipes_on():
+    command = [sys.executable, "-I", "-m", "workshop", "exec", "--", "sleep", "60"]
+    process = subprocess.Popen(command)
+    time.sleep(1)
+    process.terminate()
+    assert process.wait(timeout=10) == -signal.SIGTERM
+    command[-2:] = ["sh", "-c", "yes | head -n 1"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.stdout, found.stderr) == ("y\n", "")
+
+
+def test_an_interrupted_verb_says_so_in_one_line():
+    code = (
+        "import os, signal\nfrom workshop import cli, machine\n"
+        "machine.doctor = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "cli.app(['doctor'])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 130
+    assert found.stderr == "\nlab: interrupted\n"
+
+
+def test_test_passes_its_arguments_on():
+    found = lab("test", "--collect-only", "-q", "tests/test_style.py", cwd="/")
+    assert found.returncode == 0, found.stdout
+    assert "test_style.py::test_ruff" in found.stdout
+    assert lab("test", "--no-such-option").returncode == 4  # pytest's own
+
+
+def test_clean_asks_first(tmp_path):
+    state = tmp_path / "state"
+    environment = os.environ | {"WORKSHOP_STATE": str(state)}
+    state.mkdir()
+    (state / "thing").touch()
+    assert lab("clean", env=environment).returncode == 1  # no answer is no
+    assert (state / "thing").exists()
+    assert lab("clean", "--yes", env=environment).returncode == 0
+    assert not state.exists()
+
+
+def test_start_with_docker_needs_an_engine(tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    docker.chmod(0o755)
+    found = lab("start", "--docker", env=os.environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert found.returncode == 1
+    assert found.stderr == (
+        "lab: --docker needs a Docker engine: docker is installed, and no engine answers.\n"
+    )
+
+
+# --- doctor
+
+
+def test_doctor():
+    found = lab("doctor")
+    lines = found.stdout.splitlines()
+    states = {line[6:].split("  ")[0]: line[:6].strip() for line in lines[1:] if "  " in line}
+    assert states["Python"] == "ok"
+    assert states["emulated AWS"] == "ok"
+    assert states["packages"] == "ok", found.stdout
+    assert found.returncode == ("FIX" in states.values())
+    assert "\x1b" not in found.stdout
+
+
+@pytest.mark.parametrize(("free", "state"), [(500e6, "FIX"), (5e9, "ok")])
+def test_doctor_measures_the_disk(monkeypatch, free, state):
+    usage = type("Usage", (), {"free": free})
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    assert machine._disk().state == state
+
+
+def test_doctor_sees_another_version(monkeypatch, tmp_path):
+    (tmp_path / "requirements.txt").write_text(
+        "pytest==1.0  # old\nno-such-package==2.0\nother==1 ; python_version < '3'\n"
+    )
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    check = machine._packages()
+    assert check.state == "FIX"
+    assert "pytest is " in check.finding and "not ==1.0" in check.finding
+    assert "no-such-package is missing" in check.finding
+    assert "other" not in check.finding
+
+
+def test_doctor_knows_studio(monkeypatch, tmp_path):
+    metadata = tmp_path / "resource-metadata.json"
+    metadata.write_text('{"AppType": "JupyterLab"}')
+    monkeypatch.setattr(machine, "STUDIO_METADATA", metadata)
+    assert machine._place().finding == "SageMaker Studio (JupyterLab)"
+
+
+def test_doctor_tells_what_blocks(monkeypatch, capsys):
+    monkeypatch.setattr(machine.sandbox, "probe", lambda: ("none", "do this once"))
+    monkeypatch.setattr(machine, "_packages", lambda: machine.Check("packages", "ok", ""))
+    assert machine.doctor() == 1
+    out = capsys.readouterr().out
+    assert "FIX   jobs          do this once" in out
+    assert out.endswith("To do first: jobs. Then call ./lab doctor again.\n")
+
+
+# --- plain text
+
+
+def test_tables_are_plain_where_there_is_no_terminal(capsys):
+    long = "x" * 300
+    terminal.print_table(terminal.console(), ["A", "B"], [["ok", long], ["[bold]", "2"]])
+    assert capsys.readouterr().out == f"A       B\nok      {long}\n[bold]  2\n"

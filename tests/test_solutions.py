@@ -1,0 +1,133 @@
+"""The committed solutions: they run, and they print what they printed when they were built."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from workshop import ROOT
+from workshop.course import manifest, notebooks, run
+from workshop.emulator import connection, engine
+
+LABS = [lab for lab in manifest.labs() if lab.sections]
+
+
+@pytest.fixture
+def course(tmp_path):
+    """Make a folder where runs/ may be written, with the real labs in it."""
+    for name in ("source", "final", manifest.LAB0.folder):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def accuracy(told: str, step: str) -> float:
+    """Return the test accuracy that the summary shows for a step."""
+    (line,) = re.findall(rf"(?m)^{step}  +done +\d+  +.*$", told)
+    return float(re.search(r"test accuracy (\d\.\d+)", line)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
+def test_run(lab, course, capsys):
+    """`./lab run` ends well, and the network reads at least 97 % of the test images."""
+    assert run.run([lab.folder], root=course) == 0, capsys.readouterr().out
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert accuracy(told.out, "Lab1 3-evaluation.ipynb") >= 0.97
+    for folder in ("RawData", "DataProcessed", "Training", "Evaluation"):
+        assert re.search(rf"s3://sagemaker-\S+/{folder}/ ", told.out)
+    assert engine.running() == []
+    (copy,) = (course / "runs").glob(f"*/{lab.folder}")
+    for section in lab.sections:
+        notebook = notebooks.read(copy / f"{section.notebook}.ipynb")
+        assert notebooks.key_figure(notebook)
+
+
+@pytest.mark.slow
+def test_run_lab0(course, capsys):
+    """The pipeline before it was taken apart is as good."""
+    assert run.run(["Lab0"], root=course) == 0, capsys.readouterr().out
+    assert accuracy(capsys.readouterr().out, "Lab0 evaluation.py") >= 0.97
+
+
+def nbval(folder: Path, *files: str) -> subprocess.CompletedProcess:
+    """Run notebooks again, and compare the cells that are tagged for it."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-sanitize-with"),
+            *(ROOT / "tests" / "nbval.cfg", "--rootdir", folder, "-p", "no:cacheprovider", "-q"),
+            *files,
+        ],
+        cwd=folder,
+        env={
+            **connection.environment(),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "IPYTHONDIR": str(folder / ".ipython"),
+            "PYTEST_ADDOPTS": "",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
+def test_committed_outputs(lab, tmp_path):
+    """Cells tagged `nbval-check-output` print what they printed when they were built."""
+    copy = shutil.copytree(ROOT / "final" / lab.folder, tmp_path / lab.folder)
+    found = nbval(copy, *(f"{section.notebook}.ipynb" for section in lab.sections))
+    assert found.returncode == 0, found.stdout[-8000:] + found.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_another_output_is_noticed(tmp_path):
+    """The comparison can fail, and forgives only what nbval.cfg says."""
+    tag = {"tags": ["nbval-check-output"]}
+    committed = {
+        "forgiven": "test accuracy 0.989\njob-2026-11-20-13-21-49-101\n",
+        "noticed": "test accuracy 0.789\n",
+        "counted": "1,438 training images\n",
+    }
+    printed = "test accuracy 0.971\njob-2027-01-01-00-00-00-000\n"
+    printed = {"forgiven": printed, "noticed": printed, "counted": "1,437 training images\n"}
+    cells = [
+        new_code_cell(
+            f"print({printed[name]!r}, end='')",
+            metadata=tag,
+            execution_count=1,
+            outputs=[new_output("stream", text=text)],
+        )
+        for name, text in committed.items()
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "one.ipynb")
+    found = nbval(tmp_path, "one.ipynb")
+    assert found.returncode == 1
+    failed = re.findall(r"(?m)^FAILED one.ipynb::Cell (\d)", found.stdout)
+    assert failed == ["1", "2"], found.stdout
+
+
+def test_each_notebook_has_something_to_compare():
+    """nbval compares tagged cells only, so each notebook must have one that prints."""
+    for lab in LABS:
+        for section in lab.sections:
+            path = ROOT / "final" / lab.folder / f"{section.notebook}.ipynb"
+            notebook = notebooks.read(path)
+            checked = notebooks.tagged(notebook, "nbval-check-output")
+            assert checked, path
+            assert all(cell.outputs for cell in checked), path
+
+
+def test_committed_outputs_are_of_no_machine():
+    for path in (ROOT / "final").rglob("*.ipynb"):
+        text = path.read_text()
+        for trace in (str(ROOT), os.path.expanduser("~/"), "/tmp/build-", "papermill"):
+            assert trace not in text, f"{path}: {trace}"

@@ -1,0 +1,215 @@
+"""The verbs of `./lab`. Each one imports what it needs when it is called: `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from workshop import ROOT
+from workshop.emulator.errors import WorkshopError
+
+PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+class _Verbs(TyperGroup):
+    """Turns the errors a learner is meant to read into a sentence and an exit status."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: typer.Context):
+        try:
+            return super().invoke(ctx)
+        except WorkshopError as error:
+            typer.echo(f"lab: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.echo("\nlab: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="The workshop: an ML pipeline, moved onto Amazon SageMaker step by step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+)
+
+
+def main() -> None:
+    # A terminal that goes away, and a CI that cancels, end everything as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    app(prog_name="./lab")
+
+
+@app.command()
+def run(
+    labs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LAB]...", help="The start of a lab's name, like Lab0 or Lab1."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Use another data set: a folder with MNIST's four IDX files."
+        ),
+    ] = None,
+) -> None:
+    """Run solutions end to end: Lab1, or the labs you name."""
+    from workshop.course import run as course_run
+
+    raise typer.Exit(course_run.run(labs or ["Lab1"], data))
+
+
+@app.command(context_settings=PASS_ON)
+def test(ctx: typer.Context) -> None:
+    """Run all that CI runs. Arguments (-k build) go to pytest."""
+    os.chdir(ROOT)
+    _become([sys.executable, "-m", "pytest", *ctx.args], dict(os.environ))
+
+
+@app.command(context_settings=PASS_ON)
+def start(
+    ctx: typer.Context,
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Run local jobs in a real Docker engine.")
+    ] = False,
+) -> None:
+    """Open JupyterLab, connected to the emulated AWS. Arguments (--no-browser) go to it."""
+    from workshop import machine
+    from workshop.emulator import connection
+
+    if docker:
+        os.environ["WORKSHOP_DOCKER"] = "1"
+        found, engine = machine.docker_engine()
+        if not found:
+            raise WorkshopError(f"--docker needs a Docker engine: {engine}.")
+    environment = connection.environment()
+    # The kernel called python3 is the one of .venv, whatever else is installed.
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # JupyterLab as a learner wants it: texts are shown as pages, and no question about news.
+    others = environment.get("JUPYTER_CONFIG_PATH")
+    paths = [str(ROOT / "workshop" / "jupyter"), *([others] if others else [])]
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
+    command = [
+        sys.executable,
+        *("-m", "jupyterlab"),
+        f"--ServerApp.root_dir={ROOT}",
+        "--LabApp.default_url=/lab/tree/README.md",
+        "-y",  # Ctrl-C ends it without a question
+        "--log-level=WARN",
+    ]
+    if os.geteuid() == 0:  # containers, some Studio images
+        command.append("--allow-root")
+    typer.echo("JupyterLab is starting, connected to the emulated AWS. Ctrl-C ends it.")
+    _become([*command, *ctx.args], environment)
+
+
+@app.command("exec", context_settings={**PASS_ON, "allow_interspersed_args": False})
+def exec_(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str], typer.Argument(metavar="CMD...", help="A program, its arguments.")
+    ],
+) -> None:
+    """Run any program with the emulated AWS: ./lab exec -- python train.py"""
+    from workshop.emulator import connection
+
+    _become([*command, *ctx.args], connection.environment())
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: each line says ok, or what to do."""
+    from workshop import machine
+
+    raise typer.Exit(machine.doctor())
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="fashion-mnist")],
+    to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to put it (data/fashion-mnist).")
+    ] = None,
+) -> None:
+    """Download another data set: fashion-mnist (31 MB)."""
+    from workshop import terminal
+    from workshop.course import dataset
+
+    if name.casefold() != "fashion-mnist":
+        raise WorkshopError(f"There is no data set {name!r} here. Known: fashion-mnist.")
+    folder = to or ROOT / "data" / "fashion-mnist"
+    console = terminal.console()
+    if console.is_terminal:
+        with console.status("Fashion-MNIST") as status:
+            dataset.download_fashion_mnist(folder, status.update)
+    else:
+        dataset.download_fashion_mnist(folder, console.print)
+    summary = dataset.check(folder)
+    console.print(f"{summary.train_images:,} training and {summary.test_images:,} test images.")
+    console.print(f"Use them: ./lab run --data {terminal.shown(folder)}")
+
+
+@app.command()
+def clean(
+    runs: Annotated[bool, typer.Option("--runs", help="Remove runs/ too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop the emulated AWS and remove all that it keeps."""
+    import shutil
+
+    from workshop import terminal
+    from workshop.emulator import server, state
+
+    folders = [state.folder(), *([ROOT / "runs"] if runs else [])]
+    folders = [folder for folder in folders if folder.is_dir()]
+    names = " and ".join(terminal.shown(folder) for folder in folders)
+    if not yes and not typer.confirm(f"Remove {names}?"):
+        raise typer.Exit(1)
+    server.stop()
+    for folder in folders:
+        shutil.rmtree(folder)
+    typer.echo(f"Removed {names}.")
+
+
+@app.command()
+def build(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare final/ with source/; change nothing.")
+    ] = False,
+) -> None:
+    """For authors: render source/ into final/."""
+    from workshop.course import build as course_build
+
+    if not check:
+        course_build.build()
+        return
+    differences = course_build.check()
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise WorkshopError("final/ is not what source/ gives: run ./lab build, and commit final/.")
+    typer.echo("final/ is what source/ gives.")
+
+
+def _become(command: list[str], environment: dict[str, str]) -> None:
+    """Replace this process by a program: its signals and its exit status are its own."""
+    sys.stdout.flush()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and children inherit that
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "there is no such program" if missing else error.strerror
+        typer.echo(f"lab: cannot run {command[0]}: {why}.", err=True)
+        raise typer.Exit(127 if missing else 126) from None

@@ -1,0 +1,49 @@
+"""What `./lab` prints: styled and wrapped on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: How a state is shown on a terminal. The word itself always says the same.
+STYLES = {
+    "ok": "green",
+    "done": "green",
+    "note": "cyan",
+    "running": "cyan",
+    "FIX": "bold red",
+    "FAILED": "bold red",
+    "not run": "yellow",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Make a console that takes its text literally: no markup, no automatic colors."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_table(to: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; on a terminal, the last column wraps inside its own width."""
+    if to.is_terminal:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for name in header:
+            table.add_column(name, overflow="fold", no_wrap=name != header[-1])
+        for row in rows:
+            table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+        to.print(table, soft_wrap=False)
+        return
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        to.print(line.rstrip())
+
+
+def shown(path: os.PathLike | str) -> str:
+    """Write a path as short as it can be typed: relative to the current folder if it is below."""
+    path = os.path.abspath(path)
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
