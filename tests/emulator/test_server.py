@@ -21,6 +21,7 @@ def own_state(tmp_path, monkeypatch):
     """A state folder, and so a server, of this test's own."""
     monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
     yield tmp_path / "state"
+    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
     server.stop()
 
 

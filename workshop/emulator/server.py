@@ -1,7 +1,8 @@
 """The emulated AWS: a moto server in the background, which keeps what S3 holds on disk.
 
 One server serves everybody on a checkout. It listens on 127.0.0.1 only, ends by itself after an
-hour without a request, and is started again by whoever needs it, on the same port.
+hour without a request or when its folder is removed, and is started again by whoever needs it, on
+the same port.
 """
 
 from __future__ import annotations
@@ -211,7 +212,7 @@ def main() -> None:
     incoming.replace(remembered)
 
     def end_when_idle() -> None:
-        while time.monotonic() - application.used < _IDLE_SECONDS:
+        while time.monotonic() - application.used < _IDLE_SECONDS and remembered.exists():
             time.sleep(10)
         server.shutdown()
 
