@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -125,6 +129,47 @@ def test_start_with_docker_needs_an_engine(tmp_path):
     assert found.stderr == (
         "lab: --docker needs a Docker engine: docker is installed, and no engine answers.\n"
     )
+
+
+@pytest.mark.slow
+def test_start():
+    """JupyterLab comes up with the kernel of .venv and our settings, and Ctrl-C ends it at once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--no-browser", f"--port={port}", "--IdentityProvider.token=secret"]
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-m", "workshop", "start", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def get(path: str) -> dict:
+        url = f"http://127.0.0.1:{port}/{path}?token=secret"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)
+
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None and time.monotonic() < deadline
+            with contextlib.suppress(OSError):
+                kernels = get("api/kernelspecs")
+                break
+            time.sleep(0.2)
+        assert kernels["default"] == "python3"
+        command = kernels["kernelspecs"]["python3"]["spec"]["argv"]
+        assert command[0] in ("python", sys.executable)
+        settings = get("lab/api/settings/@jupyterlab/docmanager-extension:plugin")
+        viewers = settings["schema"]["properties"]["defaultViewers"]["default"]
+        assert viewers == {"markdown": "Markdown Preview"}
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Ctrl-C ends it" in told and "(y/[n])" not in told
 
 
 # --- doctor

@@ -169,8 +169,11 @@ def clean(
     import shutil
 
     from workshop import terminal
-    from workshop.emulator import server, state
+    from workshop.emulator import engine, server, state
 
+    running = ", ".join(job.name for job in engine.running())
+    if running:
+        raise WorkshopError(f"Jobs are running here: {running}. Stop them first.")
     folders = [state.folder(), *([ROOT / "runs"] if runs else [])]
     folders = [folder for folder in folders if folder.is_dir()]
     names = " and ".join(terminal.shown(folder) for folder in folders)
@@ -178,7 +181,10 @@ def clean(
         raise typer.Exit(1)
     server.stop()
     for folder in folders:
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise WorkshopError(f"{folder} cannot be removed: {error}.") from error
     typer.echo(f"Removed {names}.")
 
 

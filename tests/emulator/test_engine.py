@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import uuid
 from pathlib import Path
@@ -320,6 +321,38 @@ def test_requirements_are_for_the_job_alone_and_kept_for_the_next(python, packag
 
     other = python("import tinypackage")
     assert "ModuleNotFoundError" in other.stdout
+
+
+def test_a_checkout_may_have_a_space_in_its_path(python, package, tmp_path):
+    """The training toolkit cuts the path of its Python at spaces, and pip's scripts would too."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/requirements.txt").write_text("tinypackage\n")
+    command = "from sagemaker_training import modules; modules.install_requirements('/opt/ml/code')"
+    done = python(
+        f"import subprocess; {command}; subprocess.run(['pip', '--version'], check=True)",
+        volumes=[f"{tmp_path}/code:/opt/ml/code", f"{package}:/opt/ml/wheels"],
+        outer={
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": "/opt/ml/wheels",
+            "WORKSHOP_STATE": str(tmp_path / "my workshop/.lab"),
+        },
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Successfully installed tinypackage-1.0" in done.stdout
+
+
+def test_files_of_another_user_can_be_unpacked(python, tmp_path):
+    """As the start script of a framework processor does it: root in a host is the learner."""
+    (tmp_path / "in").mkdir()
+    with tarfile.open(tmp_path / "in/sourcedir.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("script.py")
+        member.uid = member.gid = 4242
+        archive.addfile(member)
+    done = python(
+        "import subprocess; subprocess.run(['tar', '-xzf', '/opt/ml/in/sourcedir.tar.gz'])",
+        volumes=[f"{tmp_path}/in:/opt/ml/in"],
+    )
+    assert done.stdout == ""
 
 
 def test_pip_cannot_remove_a_package_of_the_learner(python):

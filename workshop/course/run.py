@@ -207,7 +207,7 @@ def _failure_text(step: Step, failure: notebooks.Failure) -> str:
         printed = printed[: printed.rfind(first_line)] if first_line in printed else printed
     parts = [
         f"{step.title} failed in code cell {failure.cell} of {step.cells}.",
-        f"The notebook with all its output: {terminal.shown(step.path)}",
+        f"The notebook with all it printed: {terminal.shown(step.path)}",
     ]
     lines = printed.rstrip().splitlines()
     if lines:
@@ -254,7 +254,7 @@ def _show_summary(console, steps: list[Step], folder: Path, began: float) -> Non
     ]
     console.print()
     terminal.print_table(console, ["Step", "State", "Seconds", "Key figure"], rows)
-    console.print(f"\nNotebooks with their outputs: {terminal.shown(folder)}")
+    console.print(f"\nNotebooks and scripts, with all they printed: {terminal.shown(folder)}")
     written = _written(began)
     if written:
         console.print("Written to the emulated S3:")
@@ -284,8 +284,8 @@ def _written(began: float) -> dict[str, int]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
         for item in (item for page in pages for item in page.get("Contents", ())):
             if item["LastModified"].timestamp() >= int(began):
-                first = item["Key"].split("/")[0]
+                first, slash, _ = item["Key"].partition("/")
                 if not _JOB_FOLDER.search(first):
-                    place = f"s3://{bucket['Name']}/{first}/"
+                    place = f"s3://{bucket['Name']}/{first}{slash}"
                     counts[place] = counts.get(place, 0) + 1
     return counts

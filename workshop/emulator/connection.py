@@ -20,8 +20,10 @@ def connect() -> None:
     Starts the emulator when it does not run. To be called in a notebook before the first session
     is made. Raises WorkshopError when the emulator does not start.
     """
-    for key, text in environment().items():
-        os.environ[key] = text
+    settings = environment()
+    os.environ.update(settings)
+    for key in os.environ.keys() - settings.keys():
+        del os.environ[key]
     from workshop.emulator import hook
 
     hook.install()
@@ -55,6 +57,7 @@ def environment() -> dict[str, str]:
         "WORKSHOP_ENDPOINT": endpoint,
         "WORKSHOP_PYTHON": sys.executable,
         "WORKSHOP_FAILURES": str(state.folder("failures")),
+        "WORKSHOP_RECORDS": str(state.folder("records")),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": server.ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": server.SECRET_KEY,

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -110,7 +111,7 @@ class Job:
                     process.send_signal(signal.SIGUSR1)
                 process.wait()
             self._lock.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self._folder)
 
     def stop(self) -> None:
         """Send SIGTERM to all hosts, and SIGKILL after ``GRACE``. A second call kills at once."""
@@ -176,7 +177,12 @@ class Job:
         (place / "tmp").chmod(0o1777)
         hosts_file = place / "hosts"
         hosts_file.write_text(self._hosts_file())
-        path = images.make_python(place / "env")
+        # The path of a checkout may have spaces in it; the one that the host sees must not.
+        seen_as = "/opt/python"
+        if self._mode == sandbox.LINKS:
+            seen_as = f"{tempfile.gettempdir()}/lab-{self._folder.name}"
+            os.symlink(place / "env", seen_as)
+        path = images.make_python(place / "env", seen_as)
         cache = state.folder("cache")
         for source, _ in host.mounts:
             os.makedirs(source, exist_ok=True)
@@ -195,7 +201,8 @@ class Job:
         for folder in (cache / "pip", cache / "packages"):
             folder.mkdir(exist_ok=True)
         if self._mode == sandbox.NAMESPACES:
-            environment["HOME"] = "/root"
+            # A host's root is the learner: no file can be given to anybody else.
+            environment |= {"HOME": "/root", "TAR_OPTIONS": "--no-same-owner"}
         else:
             # The toolkit waits until every host name resolves; this switches that off
             # (sagemaker_training/entry_point.py, SM_STUDIO_LOCAL_MODE).
@@ -215,7 +222,7 @@ class Job:
                 (str(place / "tmp"), "/tmp"),
                 (str(place / "home"), "/root"),
                 (str(place / "ml"), sandbox.OPT_ML),
-                (str(place / "env"), str(place / "env")),
+                (str(place / "env"), seen_as),
                 (str(cache), str(cache)),
             ],
             # What holds others comes first.
@@ -274,9 +281,15 @@ def _sweep() -> None:
     for folder in state.folder("jobs").iterdir():
         try:
             if _abandoned(folder) and time.time() - folder.stat().st_mtime > 2:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
         except OSError:
             continue
+
+
+def _remove(folder: Path) -> None:
+    """Remove a job's folder, and the link that stands for its Python where there are no mounts."""
+    Path(tempfile.gettempdir(), f"lab-{folder.name}").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _whole_lines(data: bytes, ended: bool) -> tuple[bytes, bytes]:

@@ -13,11 +13,13 @@ does not come through botocore (the SDK's telemetry, instance metadata) is refus
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import re
 import socket
 import sys
+import time
 from urllib.parse import urlsplit, urlunsplit
 
 import wrapt
@@ -81,6 +83,48 @@ def _keep_tracebacks(rich_traceback) -> None:
     rich_traceback.install = install_for_others
 
 
+def _record_jobs(local_session) -> None:
+    """Keep what each local job was asked for, for ``workshop.emulator.records``.
+
+    With a real session the request goes to the emulator, which sees it; in local mode the SDK
+    answers it in this process (``sagemaker/local/local_session.py``, ``LocalSagemakerClient``).
+    """
+
+    def create(kind: str):
+        def wrapper(wrapped, _client, arguments, request):
+            name = request[f"{kind.title()}JobName"]
+            record = {
+                "kind": kind,
+                "name": name,
+                # The SDK adds to the request while the job runs.
+                "request": json.loads(json.dumps(request, default=str)),
+                "directory": os.getcwd(),
+                "started": time.time(),
+            }
+            file = f"{os.environ['WORKSHOP_RECORDS']}/{name}-{time.time_ns()}.json"
+            _write_json(file, record)
+            try:
+                return wrapped(*arguments, **request)
+            except BaseException as error:
+                record["error"] = job_error(error) or str(error) or type(error).__name__
+                raise
+            finally:
+                _write_json(file, record | {"ended": time.time()})
+
+        return wrapper
+
+    for kind in ("processing", "training"):
+        name = f"LocalSagemakerClient.create_{kind}_job"
+        wrapt.wrap_function_wrapper(local_session, name, create(kind))
+
+
+def _write_json(path: str, content: dict) -> None:
+    """Write a file at once: a reader sees all of it or the one before."""
+    with open(f"{path}.incoming", "w") as file:
+        json.dump(content, file)
+    os.replace(f"{path}.incoming", path)
+
+
 def _answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=5).close()
@@ -142,7 +186,8 @@ def install() -> None:
     # No note at every client on where it found the settings that we made.
     for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if "WORKSHOP_FAILURES" in os.environ:
+    if "WORKSHOP_RECORDS" in os.environ:
+        wrapt.register_post_import_hook(_record_jobs, "sagemaker.local.local_session")
         atexit.register(_show_job_error)
 
 

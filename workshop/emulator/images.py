@@ -127,25 +127,29 @@ def libraries() -> list[str]:
     return found
 
 
-def make_python(folder: Path) -> str:
+def make_python(folder: Path, seen_as: str) -> str:
     """Make a virtual environment for one job in ``folder``; return the ``PATH`` to use with it.
+
+    The host sees it at the path ``seen_as``, which must be free of spaces: the training toolkit
+    cuts the path of its Python at them (``sagemaker_training/modules.py``).
 
     It sees all that this Python sees, and what a job installs lands in ``folder`` alone: to pip,
     packages that come from a path file are outside the environment, so it never changes them
     (pip, ``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
     """
     binaries = folder / "bin"
-    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / "lib" / version / "site-packages"
     for path in (binaries, packages):
         path.mkdir(parents=True)
     base = Path(os.path.realpath(sys.executable))
     (folder / "pyvenv.cfg").write_text(
         f"home = {base.parent}\ninclude-system-site-packages = false\n"
     )
-    for name in ("python", "python3", f"python{sys.version_info.major}.{sys.version_info.minor}"):
+    for name in ("python", "python3", version):
         (binaries / name).symlink_to(base)
     for name in ("pip", "pip3"):
-        (binaries / name).write_text(f'#!/bin/sh\nexec "{binaries}/python" -m pip "$@"\n')
+        (binaries / name).write_text(f'#!/bin/sh\nexec {seen_as}/bin/python -m pip "$@"\n')
         (binaries / name).chmod(0o755)
     ours = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "_base.pth").write_text(
@@ -153,7 +157,7 @@ def make_python(folder: Path) -> str:
     )
     return ":".join(
         [
-            str(binaries),
+            f"{seen_as}/bin",
             os.path.join(sys.prefix, "bin"),
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ]

@@ -74,10 +74,19 @@ def stop() -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(found["pid"], signal.SIGTERM)
-    for _ in range(200):
-        if status() is None:
-            return
-        time.sleep(0.05)
+    with open(_life()) as life:  # the server holds the lock as long as it lives
+        for _ in range(200):
+            try:
+                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(0.05)
+
+
+def _life() -> Path:
+    path = state.folder() / "server.life"
+    path.touch()
+    return path
 
 
 def _remembered() -> dict:
@@ -200,6 +209,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     endpoint = f"http://127.0.0.1:{port}"
+    life = open(_life())  # noqa: SIM115
+    fcntl.flock(life, fcntl.LOCK_EX)
 
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server

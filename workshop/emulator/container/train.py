@@ -1,13 +1,20 @@
 """The ``train`` command of the training images: the real SageMaker training toolkit.
 
-One thing is changed. The toolkit imports TensorFlow in its own process, for seconds, only to
+Two things are changed. The toolkit imports TensorFlow in its own process, for seconds, only to
 learn the names of TensorFlow's exceptions (``sagemaker_training/process.py``,
-``get_tensorflow_exception_classes``). Here they are read from TensorFlow's source file.
+``get_tensorflow_exception_classes``). Here they are read from TensorFlow's source file. And its
+one C module, which it imports always and calls with MPI alone, may be missing: ``./lab`` installs
+the toolkit on machines without a C compiler too.
 """
 
 import ast
 import importlib.util
+import sys
+import types
 from pathlib import Path
+
+if importlib.util.find_spec("gethostname") is None:
+    sys.modules["gethostname"] = types.ModuleType("gethostname")
 
 from sagemaker_training import process, trainer
 

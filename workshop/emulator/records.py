@@ -1,0 +1,41 @@
+"""What jobs were asked for on this checkout, and how they ended: one small JSON file each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from workshop.emulator import state
+
+
+@dataclass(frozen=True)
+class Record:
+    """One job. Times are seconds since the epoch; ``ended`` is None while it runs.
+
+    ``request`` is what the SDK sent, as boto3's ``create_processing_job`` or
+    ``create_training_job`` takes it; ``directory`` the working directory it was sent from;
+    ``error`` is empty when the job ended well.
+    """
+
+    kind: str  # "processing" or "training"
+    name: str
+    request: dict
+    directory: Path
+    started: float
+    ended: float | None = None
+    error: str = ""
+
+
+def jobs(directory: Path | None = None) -> list[Record]:
+    """Return the jobs sent from ``directory`` (from anywhere when None), oldest first."""
+    found = []
+    for file in state.folder("records").glob("*.json"):
+        try:
+            content = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue  # being written, or removed just now
+        found.append(Record(**content | {"directory": Path(content["directory"])}))
+    if directory is not None:
+        found = [record for record in found if record.directory == directory.resolve()]
+    return sorted(found, key=lambda record: record.started)
