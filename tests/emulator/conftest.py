@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def script(tmp_path):
 def _folder(path: Path) -> Path:
     path.mkdir(exist_ok=True)
     return path
+
+
+def until(condition, seconds=15):
+    """Wait until ``condition()`` is true; return its last value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return value
 
 
 def processes_with(text: str) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -17,17 +19,9 @@ import pytest
 
 from workshop.emulator import connection, engine, state
 
-from .conftest import processes_with
+from .conftest import processes_with, until
 
 pytestmark = pytest.mark.slow
-
-
-def until(condition, seconds=15):
-    """Wait until ``condition()`` is true; return its last value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return value
 
 
 # --- what a host sees ---------------------------------------------------------------------
@@ -201,7 +195,7 @@ def test_a_stopped_job_leaves_no_process(python, how):
         popen=True,
     )
     assert process.stdout.readline() == b"started\n"
-    assert len(processes_with(mark)) >= 2
+    assert until(lambda: len(processes_with(mark)) >= 2)
     process.send_signal(how)
     process.wait(timeout=20)
     assert until(lambda: not processes_with(mark)), processes_with(mark)
@@ -456,6 +450,20 @@ def test_a_compose_file_without_services_is_refused(tmp_path):
     )
     assert done.returncode == 1
     assert f"{file}: expected a compose file" in done.stdout
+
+
+def test_the_folder_of_a_compose_file_that_is_not_the_sdks_stays():
+    folder = Path(tempfile.mkdtemp())  # named as the SDK names its own
+    try:
+        file = folder / "docker-compose.yaml"
+        service = {"image": "any", "entrypoint": ["true"], "volumes": [f"{folder}/x:/opt/ml/x"]}
+        file.write_text(json.dumps({"services": {"algo-1": service}}))
+        up = ["docker", "compose", "-f", str(file), "up"]
+        subprocess.run(up, env=connection.environment(), check=True)
+        time.sleep(0.5)
+        assert file.exists()
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_what_the_stand_in_cannot_do_it_says():

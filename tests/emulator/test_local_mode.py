@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from workshop.emulator import connection, state
 
-from .conftest import ROLE, processes_with
+from .conftest import ROLE, processes_with, until
 
 pytestmark = pytest.mark.slow
 
@@ -236,12 +235,9 @@ def test_a_framework_processor_installs_the_requirements_of_its_source_dir(scrip
 
 def leftovers(tmp_path: Path) -> list[str]:
     """What the SDK's temporary folder still holds, given the time it takes to be cleaned."""
-    for _ in range(100):
-        left = [path.name for path in (tmp_path / "sdk").rglob("*")]
-        if not left:
-            break
-        time.sleep(0.05)
-    return left
+    sdk = tmp_path / "sdk"
+    until(lambda: not any(sdk.iterdir()), seconds=5)
+    return [path.name for path in sdk.rglob("*")]
 
 
 def test_no_temporary_folder_is_left_after_a_job_and_after_a_failure(script, tmp_path):
@@ -300,22 +296,18 @@ open('reached', 'w')
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    printed = b""
     for line in process.stdout:
-        if b"NOW IN TRAINING" in line:
+        printed += line
+        if line.startswith(b"NOW IN TRAINING"):
             break
-    else:
-        raise AssertionError(process.communicate()[1].decode())
-    assert processes_with(mark)
+    assert until(lambda: processes_with(mark)), printed.decode()
     (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert not (tmp_path / "reached").exists()
     assert leftovers(tmp_path) == []
-    for _ in range(100):
-        if not processes_with(mark):
-            break
-        time.sleep(0.05)
-    assert processes_with(mark) == []
+    assert until(lambda: not processes_with(mark)), processes_with(mark)
     assert list(state.folder("jobs").iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError
 
 from workshop.emulator import server
 
-from .conftest import processes_with
+from .conftest import processes_with, until
 
 pytestmark = pytest.mark.slow
 
@@ -101,20 +101,13 @@ def test_an_interrupted_cell_ends_with_its_job_and_the_next_does_not_run(tmp_pat
 
     thread = threading.Thread(target=execute)
     thread.start()
-    for _ in range(1200):
-        if processes_with(mark):
-            break
-        time.sleep(0.05)
+    assert until(lambda: processes_with(mark), seconds=60)
     time.sleep(0.3)
     asyncio.run(client.km.interrupt_kernel())
     thread.join(60)
     assert errors and errors[0].ename == "KeyboardInterrupt"
     assert printed(client, 3) == ""
-    for _ in range(100):
-        if not processes_with(mark):
-            break
-        time.sleep(0.05)
-    assert processes_with(mark) == []
+    assert until(lambda: not processes_with(mark)), processes_with(mark)
 
 
 def test_two_notebooks_run_jobs_at_the_same_time(tmp_path):

@@ -75,7 +75,7 @@ def _up(file: Path) -> int:
     clean_up = None
     try:
         services = _services(file)
-        clean_up = _Leftovers(file.parent, services, sdk)
+        clean_up = _Leftovers(file, services, sdk)
         hosts = [_host(name, service) for name, service in services.items()]
         for note in sorted({note for host in hosts if (note := images.note(host.image))}):
             output.write(f"{note}\n".encode())
@@ -239,13 +239,21 @@ class _Leftovers:
     """The SDK's temporary folders of one job, removed once the SDK is done with them.
 
     The SDK makes a folder for the compose file and one for each S3 input, and removes neither.
-    It is done when it removes the folder of the first host (``_cleanup``), or ends.
+    It is done when it removes the folder of the first host (``_cleanup``), or ends. A compose
+    file of anybody else has no such folders beside it, and nothing of it is removed.
     """
 
-    def __init__(self, top: Path, services: dict[str, dict], sdk: int) -> None:
+    def __init__(self, file: Path, services: dict[str, dict], sdk: int) -> None:
+        top = file.parent
         self._top, self._sdk = top, sdk
         self._first_host = top / next(iter(services))
-        self._folders = [top, *_downloads(top, services)] if _is_temporary(top) else []
+        made_by_sdk = (
+            file.name == "docker-compose.yaml"
+            and _is_temporary(top)
+            and (top / "shared").is_dir()
+            and all((top / host).is_dir() for host in services)
+        )
+        self._folders = [top, *_downloads(top, services)] if made_by_sdk else []
 
     def later(self) -> None:
         """Leave a process behind that waits for the SDK, removes the folders and ends."""
@@ -280,10 +288,7 @@ def _downloads(top: Path, services: dict[str, dict]) -> list[Path]:
     A learner's own input folder may look the same. It was there before the job; the SDK's are
     made after ``shared``, which is empty and so keeps the time when the SDK made it.
     """
-    try:
-        made = (top / "shared").stat().st_ctime_ns
-    except OSError:
-        return []
+    made = (top / "shared").stat().st_ctime_ns
     sources = {Path(volume.split(":")[0]) for one in services.values() for volume in one["volumes"]}
     return [
         path
