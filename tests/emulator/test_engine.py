@@ -136,6 +136,16 @@ def test_a_killed_host_says_so_last(python):
     )
 
 
+def test_a_host_that_ends_without_a_traceback_is_told_by_its_last_lines(python):
+    """As argparse does it. On the screen they are already; the job's error has them too."""
+    done = python("import sys; print('usage: x'); sys.exit('x: error: no such option')")
+    *lines, empty, how = done.stdout.splitlines()
+    assert lines == ["usage: x", "x: error: no such option"]
+    assert (empty, how) == ("", "algo-1-test exited with code 1.")
+    error = state.folder("failures") / str(os.getpid())
+    assert error.read_text().splitlines() == [*lines, how]
+
+
 def test_when_one_host_fails_the_others_are_stopped(compose):
     started = time.monotonic()
     done = compose(

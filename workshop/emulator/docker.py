@@ -91,17 +91,18 @@ def _up(file: Path) -> int:
         sandbox._die_with_parent(signal.SIGTERM)
         result = job.run(output.write)
     except WorkshopError as error:
-        result = engine.Result(1, str(error))
+        result = engine.Result(1, str(error), unseen=str(error))
     except OSError as error:
-        result = engine.Result(1, f"The job could not run: {error}")
+        text = f"The job could not run: {error}"
+        result = engine.Result(1, text, unseen=text)
     finally:
         if clean_up:
             clean_up.later()
     if result.exit_code:
         failure.write_text(result.error)
-        if not result.error_is_last:
+        if result.unseen:
             with contextlib.suppress(BrokenPipeError):
-                output.write(f"\n{result.error}\n".encode())
+                output.write(f"\n{result.unseen}\n".encode())
     # The SDK takes 130 for success.
     return 1 if result.exit_code == 130 else result.exit_code
 

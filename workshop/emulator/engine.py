@@ -62,13 +62,13 @@ class RunningJob:
 class Result:
     """How a job ended: the exit code of the first host that failed, else 0, and its error.
 
-    ``error`` is one sentence, then the last traceback that the host wrote, if it wrote one.
-    ``error_is_last`` tells that the output ends with that traceback anyway.
+    ``error`` is one sentence with the last traceback that the host wrote, or with its last lines.
+    ``unseen`` is what of it does not stand at the end of the output anyway.
     """
 
     exit_code: int
     error: str = ""
-    error_is_last: bool = False
+    unseen: str = ""
 
 
 class Job:
@@ -312,6 +312,8 @@ _CHAINS = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
 )
+#: How much of the output stands for the error of a host that wrote no traceback.
+_LAST_LINES = 10
 _TOOLKIT = re.compile(r"(?m)^\d{4}-\d\d-\d\d [\d:,]+ sagemaker-training-toolkit ")
 
 
@@ -332,9 +334,13 @@ def _failure(host: str, code: int, log: Path) -> Result:
             how += " A machine does that when it has no memory left."
     start = text.rfind(_TRACEBACK)
     if start < 0:
-        return Result(code, how)
+        own = [line for line in text.splitlines() if not _TOOLKIT.match(line)]
+        last = "\n".join(own[-_LAST_LINES:]).strip()
+        error = f"{last}\n{how}".strip()
+        return Result(code, error, unseen=how if text.endswith(last) else error)
     while text[:start].rstrip().endswith(_CHAINS) and text.rfind(_TRACEBACK, 0, start) >= 0:
         start = text.rfind(_TRACEBACK, 0, start)
     toolkit = _TOOLKIT.search(text, start)
     end = toolkit.start() if toolkit else len(text)
-    return Result(code, f"{how}\n{text[start:end].rstrip()}", error_is_last=toolkit is None)
+    error = f"{how}\n{text[start:end].rstrip()}"
+    return Result(code, error, unseen=error if toolkit else "")
