@@ -54,6 +54,19 @@
 #
 # The script only sees folders. SageMaker does the copying at both ends.
 
+# %% [markdown] tags=["starter-only"]
+# ## How the tasks work
+#
+# This section has seven tasks, 1.1 to 1.7. Each one is a gap in the code: a comment says what to
+# do, and the line below it, `workshop.not_attempted("1.1")`, stands where your code belongs.
+# Replace that line, then run the cell.
+#
+# - Is it right? `workshop.check("1.1")` tells what it looked at, and what it found there. Where a
+#   check looks at a job, it has to wait until the job has run.
+# - Stuck for ten minutes? Open one hint: `workshop.hint("1.1")`. The next call shows the next hint.
+#
+# In a terminal these are `./lab check 1.1` and `./lab hint 1.1`.
+
 # %% [markdown]
 # ## Settings
 #
@@ -97,7 +110,7 @@ print(f"bucket: {bucket}")
 # Look at your data before you run anything on it. The raw data are four files: images and
 # labels, for training and for the test.
 
-# %%
+# %% tags=["nbval-check-output"]
 import gzip
 
 import matplotlib.pyplot as plt
@@ -177,8 +190,10 @@ raw_data
 import re
 
 requirements = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
+# task 1.1 begin
 framework_version = re.search(r"^tensorflow\S*?==([\d.]+)", requirements.read_text(), re.M)[1]
 py_version = "py312"  # the Python of AWS's image with that version
+# task 1.1 end
 print(f"TensorFlow {framework_version}, {py_version}")
 
 # %% [markdown]
@@ -188,7 +203,12 @@ print(f"TensorFlow {framework_version}, {py_version}")
 # %%
 import shutil
 
+# task 1.2 begin
 shutil.copy(requirements, "script_processing/requirements.txt")
+# task 1.2 end
+
+# %% tags=["starter-only"]
+workshop.check("1.2")
 
 # %%
 from sagemaker.tensorflow import TensorFlowProcessor
@@ -215,11 +235,12 @@ processor = TensorFlowProcessor(
 # place in S3 to one folder in the container. In the container all folders are below
 # `/opt/ml/processing/`.
 #
-# There is one input: the raw data. The `/` at the end says that `RawData/` is a folder.
+# There is one input: the raw data. It is a folder in S3, and the address of a folder ends in `/`.
 
 # %%
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 
+# task 1.3 begin
 inputs = [
     ProcessingInput(
         input_name="source_data",
@@ -227,6 +248,7 @@ inputs = [
         destination="/opt/ml/processing/source_data",
     )
 ]
+# task 1.3 end
 
 # %% [markdown]
 # There are six outputs, one for each array. Why not one big one? Because the next steps want
@@ -239,6 +261,7 @@ arrays = {
     "validation": ("X_val", "y_val"),
     "test": ("X_test", "y_test"),
 }
+# task 1.4 begin
 outputs = [
     ProcessingOutput(
         output_name=name,
@@ -248,6 +271,7 @@ outputs = [
     for part, names in arrays.items()
     for name in names
 ]
+# task 1.4 end
 for output in outputs:
     print(f"{output.source:40} -> {output.destination.removeprefix(f's3://{bucket}/')}")
 
@@ -266,6 +290,14 @@ for output in outputs:
 # The files are what `np.save` writes. For a small data set, `np.save(path, X_train)` is all you
 # need.
 
+# %% [markdown] tags=["starter-only"]
+# **Tasks 1.5 and 1.6 are in this script.** Open it in the editor, fill both gaps, save the file
+# and come back. In a script, a gap is a line with `raise NotImplementedError`.
+
+# %% tags=["starter-only"]
+workshop.check("1.5")
+workshop.check("1.6")
+
 # %% [markdown]
 # ## Run it
 
@@ -276,6 +308,12 @@ processor.run(
     inputs=inputs,
     outputs=outputs,
 )
+
+# %% tags=["starter-only"]
+# These look at the job that you have just run.
+workshop.check("1.1")
+workshop.check("1.3")
+workshop.check("1.4")
 
 # %% [markdown]
 # **What just happened?**
@@ -292,16 +330,21 @@ processor.run(
 #
 # Are all six arrays there?
 
-# %%
+# %% tags=["nbval-check-output"]
 from sagemaker.s3 import S3Downloader
 
+# task 1.7 begin
 for uri in S3Downloader.list(f"s3://{bucket}/DataProcessed/", sagemaker_session):
     print(uri)
+# task 1.7 end
+
+# %% tags=["starter-only"]
+workshop.check("1.7")
 
 # %% [markdown]
 # And is the right thing in them? Trust, but look.
 
-# %%
+# %% tags=["nbval-check-output"]
 import io
 
 import pandas as pd

@@ -45,6 +45,10 @@
 #     checkpoints -. "on an instance" .-> ck[("S3: Training/<br>checkpoints/")]
 # ```
 
+# %% [markdown] tags=["starter-only"]
+# The tasks of this section are 2.1 to 2.7. They work as before: `workshop.check("2.1")` tells how
+# far you are, `workshop.hint("2.1")` opens one hint.
+
 # %% [markdown]
 # ## Settings
 
@@ -95,6 +99,7 @@ print(f"bucket: {bucket}")
 # %%
 from sagemaker.s3 import S3Downloader
 
+# task 2.1 begin
 channels = {
     name: f"s3://{bucket}/DataProcessed/{part}/{name}/"
     for part, name in (
@@ -104,6 +109,7 @@ channels = {
         ("validation", "y_val"),
     )
 }
+# task 2.1 end
 for name, uri in channels.items():
     assert S3Downloader.list(uri, sagemaker_session), f"{uri} is empty: run 1-preprocessing first"
     print(f"{name:8} {uri}")
@@ -114,12 +120,11 @@ for name, uri in channels.items():
 # Open `script_train/`. There are two files now:
 #
 # - **`main.py`** is what SageMaker starts. It finds out where things are and calls the rest. All
-#   its settings are arguments of `argparse`, and the defaults come from SageMaker's variables:
+#   its settings are arguments of `argparse`, and the defaults of all folders come from SageMaker's
+#   variables. A channel called `photos`, for example, would be read like this:
 #
 #   ```python
-#   parser.add_argument("--epochs", type=int, default=30)
-#   parser.add_argument("--x-train", default=os.environ.get("SM_CHANNEL_X_TRAIN"))
-#   parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+#   parser.add_argument("--photos", default=os.environ.get("SM_CHANNEL_PHOTOS"))
 #   ```
 #
 #   So it runs in a job with no arguments at all, and on your desk with a few.
@@ -135,6 +140,15 @@ for name, uri in channels.items():
 # Checkpoints are `.keras` files: one file with the network, its weights and the state of the
 # optimizer. (Older TensorFlow code saves `.h5` weights. Such a file holds the weights alone, so it
 # can only be loaded into the same network, built by the same code.)
+
+# %% [markdown] tags=["starter-only"]
+# **Tasks 2.2 and 2.3 are in `script_train/main.py`, task 2.4 is in `script_train/training.py`.**
+# Fill the gaps, save the files and come back.
+
+# %% tags=["starter-only"]
+workshop.check("2.2")
+workshop.check("2.3")
+workshop.check("2.4")
 
 # %%
 import shutil
@@ -155,19 +169,23 @@ shutil.copy(requirements, "script_train/requirements.txt")
 # %%
 import re
 
+# task 2.5 begin
 metric_definitions = [
     {"Name": "train:loss", "Regex": r" loss=([0-9.]+)"},
     {"Name": "train:accuracy", "Regex": r" accuracy=([0-9.]+)"},
     {"Name": "validation:loss", "Regex": r" val_loss=([0-9.]+)"},
     {"Name": "validation:accuracy", "Regex": r" val_accuracy=([0-9.]+)"},
 ]
+# task 2.5 end
 
 line = "epoch 3/30 accuracy=0.8087 loss=0.6131 val_accuracy=0.9303 val_loss=0.2338"
 for metric in metric_definitions:
-    print(f"{metric['Name']:20} {re.search(metric['Regex'], line)[1]}")
+    found = re.search(metric["Regex"], line)
+    print(f"{metric['Name']:20} {found[1] if found else 'matches nothing'}")
 
 # %% [markdown]
-# The space before `loss` matters. Without it, `val_loss` would match as well.
+# Compare the numbers with the line. `val_loss` ends in `loss`: an expression that is not careful
+# finds the one where it should find the other.
 
 # %% [markdown]
 # ## The estimator
@@ -193,6 +211,7 @@ if not LOCAL:
         "checkpoint_local_path": "/opt/ml/checkpoints",
     }
 
+# task 2.6 begin
 estimator = TensorFlow(
     entry_point="main.py",
     source_dir="script_train",
@@ -211,12 +230,19 @@ estimator = TensorFlow(
     sagemaker_session=sagemaker_session,
     **checkpointing,
 )
+# task 2.6 end
 
 # %% [markdown]
 # ## Run it
 
 # %%
 estimator.fit(channels)
+
+# %% tags=["starter-only"]
+# These look at the job that you have just run.
+workshop.check("2.1")
+workshop.check("2.5")
+workshop.check("2.6")
 
 # %% [markdown]
 # **What just happened?**
@@ -231,11 +257,16 @@ estimator.fit(channels)
 # Both are in S3 now. Each job has a folder with its own name, so nothing is overwritten:
 
 # %%
+# task 2.7 begin
 model_uri = estimator.model_data
 output_uri = model_uri.replace("model.tar.gz", "output.tar.gz")
+# task 2.7 end
 for uri in (model_uri, output_uri):
-    assert S3Downloader.list(uri, sagemaker_session)
+    assert S3Downloader.list(uri, sagemaker_session), f"there is nothing at {uri}"
     print(uri)
+
+# %% tags=["starter-only"]
+workshop.check("2.7")
 
 # %% [markdown]
 # ## How did it learn?

@@ -37,6 +37,9 @@
 #     out --> result[("S3: Evaluation/<br>metrics.json<br>probabilities.npy")]
 # ```
 
+# %% [markdown] tags=["starter-only"]
+# The tasks of this section are 3.1 to 3.5. You know how they work.
+
 # %% [markdown]
 # ## Settings
 
@@ -77,19 +80,22 @@ objects = sagemaker_session.boto_session.resource("s3").Bucket(bucket).objects
 models = [item for item in objects.filter(Prefix="Training/") if item.key.endswith("/model.tar.gz")]
 assert models, f"There is no model in s3://{bucket}/Training/: run 2-training first"
 
+# task 3.1 begin
 newest = max(models, key=lambda item: item.last_modified)
 model_uri = f"s3://{bucket}/{newest.key}"
+# task 3.1 end
 print(f"{model_uri}  ({newest.size / 1e6:.1f} MB)")
 
 # %% [markdown]
-# ## Inputs and output
+# ## Inputs
 #
-# Three inputs and one output. Only the *test* data is here. The network has never seen these
-# images, and no decision was made with them. So they tell how good it will be on new images.
+# Three inputs: the model and two arrays. Only the *test* data is here. The network has never seen
+# these images, and no decision was made with them. So they tell how good it will be on new images.
 
 # %%
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 
+# task 3.2 begin
 inputs = [
     ProcessingInput(input_name="model", source=model_uri, destination="/opt/ml/processing/model"),
     ProcessingInput(
@@ -103,13 +109,7 @@ inputs = [
         destination="/opt/ml/processing/test/y_test",
     ),
 ]
-outputs = [
-    ProcessingOutput(
-        output_name="evaluation",
-        source="/opt/ml/processing/evaluation",
-        destination=f"s3://{bucket}/Evaluation",
-    )
-]
+# task 3.2 end
 
 # %% [markdown]
 # ## The script
@@ -128,6 +128,34 @@ outputs = [
 # The metrics have the layout of SageMaker's
 # [model quality reports](https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-metrics.html).
 # The model registry and Model Monitor can read it, so we need not invent a layout.
+
+# %% [markdown] tags=["starter-only"]
+# **Tasks 3.3 and 3.4 are in this script.** Fill both gaps, save the file and come back.
+
+# %% tags=["starter-only"]
+workshop.check("3.3")
+workshop.check("3.4")
+
+# %% [markdown]
+# ## The output
+#
+# One folder is enough: the script writes both of its files there.
+
+# %%
+# task 3.5 begin
+outputs = [
+    ProcessingOutput(
+        output_name="evaluation",
+        source="/opt/ml/processing/evaluation",
+        destination=f"s3://{bucket}/Evaluation",
+    )
+]
+# task 3.5 end
+
+# %% [markdown]
+# ## The processor
+#
+# It is the one of notebook 1 under another name: the same image, the same `requirements.txt`.
 
 # %%
 import re
@@ -159,6 +187,12 @@ processor.run(
     inputs=inputs,
     outputs=outputs,
 )
+
+# %% tags=["starter-only"]
+# These look at the job that you have just run.
+workshop.check("3.1")
+workshop.check("3.2")
+workshop.check("3.5")
 
 # %% [markdown]
 # **What just happened?**

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from .tiny import LADDER
+
 TABLE_OF_CONTENTS = """
 [[lab]]
 folder = "Lab1-Tiny"
@@ -19,13 +21,23 @@ SECTION = """
     scripts = "script_{number}"
     minutes = 1
 """
+TASK = """
+        [[lab.section.task]]
+        number = "{number}"
+        title = "{title}"
+        what = "Do {number}."
+        minutes = 5
+"""
 
 
 @pytest.fixture
 def make_course(tmp_path: Path):
-    """Return a function that writes `source/` of a course with these notebooks."""
+    """Return a function that writes `source/` of a course with these notebooks.
 
-    def make(**notebooks: str) -> Path:
+    tasks: {number of a section: titles of its tasks}
+    """
+
+    def make(tasks: dict[int, list[str]] | None = None, **notebooks: str) -> Path:
         lab = tmp_path / "source" / "Lab1-Tiny"
         lab.mkdir(parents=True)
         contents = TABLE_OF_CONTENTS
@@ -35,6 +47,10 @@ def make_course(tmp_path: Path):
             (folder / "script.py").write_text(f"print({number})\n")
             (lab / f"{name}.py").write_text(text)
             contents += SECTION.format(number=number, name=name)
+            for place, title in enumerate((tasks or {}).get(number, ()), 1):
+                contents += TASK.format(number=f"{number}.{place}", title=title)
+                (lab / "hints").mkdir(exist_ok=True)
+                (lab / "hints" / f"{number}.{place}.md").write_text(LADDER)
         (lab / "README.md").write_text("# A tiny lab\n")
         (tmp_path / "source" / "course.toml").write_text(contents)
         return tmp_path

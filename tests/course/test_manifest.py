@@ -53,6 +53,53 @@ def test_read_nonsense(tmp_path, text):
         manifest.labs(tmp_path)
 
 
+def test_tasks(make_course):
+    source = make_course(tasks={2: ["Count", "See the sum"]}, one="", two="") / "source"
+    lab = manifest.labs(source)[-1]
+    assert [task.number for task in lab.tasks] == ["2.1", "2.2"]
+    assert lab.sections[0].tasks == ()
+    assert manifest.tasks(source) == list(lab.tasks)
+    task = manifest.task("2.2", source)
+    assert (task.what, task.minutes, task.read, task.needs) == ("Do 2.2.", 5, (), ())
+    assert task.slug == "2.2-see-the-sum"
+    assert manifest.lab_of("2.2", source) == lab
+    with pytest.raises(WorkshopError, match=r"no task '3\.1'. The tasks are: 2\.1, 2\.2"):
+        manifest.task("3.1", source)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('number = "1.2"', 'number = "1.3"', r"task 2 of section 1 has number '1\.3', expected"),
+        ('what = "Do 1.2."', "", "is not a table of contents.*what"),
+        ("minutes = 5", 'minutes = 5\nhint = "x"', "is not a table of contents.*hint"),
+        ("minutes = 5", 'minutes = 5\nneeds = ["9.9"]', r"task 1\.1 needs '9\.9', which is no"),
+        ("minutes = 5", 'minutes = 5\nneeds = ["1.1"]', r"task 1\.1 needs '1\.1', which is no"),
+    ],
+)
+def test_tasks_that_cannot_be(make_course, old, new, told):
+    source = make_course(tasks={1: ["One", "Two"]}, one="") / "source"
+    path = source / "course.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(WorkshopError, match=told):
+        manifest.labs(source)
+
+
+def test_the_words_of_the_real_tasks():
+    """They fit on a line or two, and each section begins with a small task."""
+    for lab in manifest.labs():
+        for section in lab.sections:
+            assert section.tasks[0].minutes == min(task.minutes for task in section.tasks)
+            for task in section.tasks:
+                assert 10 <= len(task.what) <= 240
+                assert task.what.endswith((".", "?"))
+                assert len(task.title) <= 50
+                assert task.read
+                assert all(address.startswith("https://") for address in task.read)
+
+
 def test_the_real_one_names_what_is_there():
     for lab in manifest.labs():
         for section in lab.sections:

@@ -1,180 +1,225 @@
-"""`./lab build`: renders `source/` into `final/`, executes the notebooks, and compares the two.
+"""`./lab build`: renders `source/` into starters, hints and executed solutions, and compares them.
 
-A notebook goes through `PASSES` (its content) and, once it is executed, through `OUTPUT_PASSES`
-(its outputs). Each pass takes a notebook and changes one thing of it.
+    source/LAB/1-name.py     ─▶ LAB/1-name.ipynb            the starter: gaps, no outputs
+    source/LAB/script/x.py                                  (scripts alike)
+                             ─▶ final/LAB/1-name.ipynb      the solution, executed
+    source/LAB/hints/1.3.md  ─▶ hints/LAB/1-name/1.3-…/     the ladder of a task, rung by rung
+    source/LAB/README.md     ─▶ LAB/README.md
+
+A text first gets its regions filled (`gaps.fill`). As a notebook it goes through the passes below;
+each one takes a notebook and changes one thing of it.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
+import hashlib
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
 from workshop import ROOT, terminal
-from workshop.course import manifest, notebooks
-from workshop.emulator import server
+from workshop.course import gaps, hint_pages, manifest, notebooks
+from workshop.course.passes.check_key_figure import check_key_figure
+from workshop.course.passes.choose_cells import for_solution, for_starter
+from workshop.course.passes.drop_stderr import drop_stderr
+from workshop.course.passes.drop_traces_of_execution import drop_traces_of_execution
+from workshop.course.passes.join_streams import join_streams
+from workshop.course.passes.keep_tags_only import keep_tags_only
+from workshop.course.passes.mask_texts import mask_texts
+from workshop.course.passes.number_cells import number_cells
+from workshop.course.passes.set_metadata import set_metadata
+from workshop.course.passes.settle_text import settle_text
+from workshop.emulator import server, state
 from workshop.emulator.errors import WorkshopError
 
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+#: A notebook's content, in this order.
+STARTER_PASSES = (for_starter, set_metadata, keep_tags_only, number_cells)
+SOLUTION_PASSES = (for_solution, set_metadata, keep_tags_only, check_key_figure, number_cells)
 
-UNWANTED = ("__pycache__", ".ipynb_checkpoints", ".DS_Store")
-
-
-# --- content: source/LAB/N-name.py -> notebook -------------------------------------------------
-
-
-def set_metadata(notebook: NotebookNode) -> None:
-    """Name the kernel that every Jupyter has; drop what jupytext notes about the source file."""
-    notebook.metadata = nbformat.from_dict(METADATA)
-
-
-def keep_tags_only(notebook: NotebookNode) -> None:
-    """Keep the tags, and the switches of JupyterLab (a folded cell), of a cell's metadata."""
-    for cell in notebook.cells:
-        kept = {key: cell.metadata[key] for key in ("tags", "jupyter") if cell.metadata.get(key)}
-        cell.metadata = NotebookNode(kept)
-
-
-def check_key_figure(notebook: NotebookNode) -> None:
-    """Have nbval compare the key figure; other cells say so by the tag `nbval-check-output`."""
-    for cell in notebooks.tagged(notebook, "key-figure"):
-        if "nbval-check-output" not in cell.metadata.tags:
-            cell.metadata.tags = [*cell.metadata.tags, "nbval-check-output"]
-
-
-def number_cells(notebook: NotebookNode) -> None:
-    """Give cells ids by their place: random ones would make every build look different."""
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    for number, cell in enumerate(notebook.cells, 1):
-        cell.id = f"cell-{number:02}"
-
-
-PASSES = (set_metadata, keep_tags_only, check_key_figure, number_cells)
-
-
-# --- outputs: what would change from machine to machine, and from build to build ---------------
-
-
-def drop_traces_of_execution(notebook: NotebookNode) -> None:
-    set_metadata(notebook)
-    keep_tags_only(notebook)
-    for number, cell in enumerate(notebooks.code_cells(notebook), 1):
-        cell.execution_count = number
-        for output in cell.outputs:
-            if "execution_count" in output:
-                output.execution_count = number
-
-
-def drop_stderr(notebook: NotebookNode) -> None:
-    """Drop warnings and log lines; an error would have stopped the build."""
-    for cell in notebooks.code_cells(notebook):
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-
-
-def join_streams(notebook: NotebookNode) -> None:
-    """Make one output of what a cell printed in one go: where it was cut is a matter of timing."""
-    for cell in notebooks.code_cells(notebook):
-        joined: list[NotebookNode] = []
-        for output in cell.outputs:
-            if joined and output.output_type == joined[-1].output_type == "stream":
-                joined[-1].text += output.text
-            else:
-                joined.append(output)
-        cell.outputs = joined
-
-
-def settle_text(notebook: NotebookNode) -> None:
-    """Print texts as a terminal shows them at the end: no colors, no overwritten lines."""
-    for cell in notebooks.code_cells(notebook):
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                only = NotebookNode(outputs=[output])
-                output.text = notebooks.printed_by(only)
-
-
-#: Where `build` executes a lab: .../build-xxxxxxxx/executed/LAB
-_EXECUTED = rf"(/private)?{re.escape(tempfile.gettempdir())}/build-\w{{8}}/executed/[^/\s]+/?"
-
-#: Texts that are different each time, and what stands for them.
-MASKS = (
-    (_EXECUTED, ""),
-    (r"\b20\d\d-\d\d-\d\d-\d\d-\d\d-\d\d-\d{3}\b", "2026-01-01-00-00-00-000"),  # job names
-    (r"\b20\d\d-\d\d-\d\d([ T])\d\d:\d\d:\d\d([.,]\d+)?", r"2026-01-01\g<1>00:00:00"),
-    (r"\balgo-(\d+)-[a-z0-9]{5}\b", r"algo-\1-xxxxx"),  # host names
-    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
-    (r"/tmp/tmp\w{8}\b", "/tmp/tmpxxxxxxxx"),
-    (r"\b\d+(s|ms|us) \d+(s|ms|us)/step\b", "1s 1ms/step"),  # Keras' clock
-    (r" at 0x[0-9a-f]{6,}>", ">"),
-)
-
-
-def mask_texts(notebook: NotebookNode) -> None:
-    """Replace paths of this machine, times and random names in all texts."""
-    places = {
-        f"{ROOT}/": "",
-        str(ROOT): ".",
-        f"{Path.home()}/": "~/",
-    }
-
-    def mask(text: str) -> str:
-        for place, instead in sorted(places.items(), key=lambda item: -len(item[0])):
-            text = text.replace(place, instead)
-        for pattern, instead in MASKS:
-            text = re.sub(pattern, instead, text)
-        return text
-
-    for output in _outputs(notebook):
-        if output.output_type == "stream":
-            output.text = mask(output.text)
-        for kind, content in output.get("data", {}).items():
-            if kind.startswith("text/"):
-                output.data[kind] = mask(content)
-
-
+#: The outputs of an executed solution, in this order.
 OUTPUT_PASSES = (drop_traces_of_execution, drop_stderr, join_streams, settle_text, mask_texts)
 
+#: What the tools leave; it is nobody's work.
+UNWANTED = ("__pycache__", ".ipynb_checkpoints", ".DS_Store")
+#: Notebooks copy it into their script folders, and git ignores it there.
+COPIED = "requirements.txt"
 
-def _outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
-    return itertools.chain.from_iterable(c.outputs for c in notebooks.code_cells(notebook))
+Files = dict[str, NotebookNode | bytes]
 
 
-# --- the two commands --------------------------------------------------------------------------
+# --- rendering ---------------------------------------------------------------------------------
+
+
+def render(
+    lab: manifest.Lab,
+    root: Path = ROOT,
+    *,
+    fill: gaps.Fill = gaps.solution,
+    passes: tuple = SOLUTION_PASSES,
+) -> Files:
+    """Return the notebooks of a lab, not executed, and its scripts, by their names.
+
+    fill: what goes into the place of each region
+    passes: what each notebook goes through
+    """
+    import jupytext
+
+    source = root / "source" / lab.folder
+    files: Files = {}
+    for section in lab.sections:
+        path = source / f"{section.notebook}.py"
+        if not path.is_file():
+            raise WorkshopError(f"course.toml names a notebook that is missing: {path}.")
+        text = gaps.fill(path.read_text(encoding="utf-8"), path, fill)
+        notebook = jupytext.reads(text, fmt="py:percent")
+        for change in passes:
+            change(notebook)
+        files[f"{section.notebook}.ipynb"] = notebook
+    for section in lab.sections:
+        for path in _files(source / section.scripts):
+            name = path.relative_to(source).as_posix()
+            data = path.read_bytes()
+            if path.suffix == ".py":
+                data = gaps.fill(data.decode(), path, fill).encode()
+            files[name] = data
+    return files
+
+
+def starter(lab: manifest.Lab, root: Path = ROOT) -> Files:
+    """Return the starter of a lab: what `LAB/` holds."""
+    tasks = {task.number: task for task in lab.tasks}
+    files = render(lab, root, fill=gaps.starter(tasks), passes=STARTER_PASSES)
+    readme = root / "source" / lab.folder / "README.md"
+    return files | ({readme.name: readme.read_bytes()} if readme.is_file() else {})
+
+
+def as_bytes(content: NotebookNode | bytes) -> bytes:
+    if isinstance(content, NotebookNode):
+        return (nbformat.writes(content).rstrip("\n") + "\n").encode()
+    return content
+
+
+# --- executed notebooks, and how to tell that they are what the source gives -------------------
+#
+# The metadata of a solution hold two digests: of the code that was executed (the notebook's, and
+# all that came before it in the lab), and of its outputs.
+
+
+def _sealed(notebook: NotebookNode, code: str) -> NotebookNode:
+    """Note in an executed notebook what was executed, and what came out."""
+    notebook.metadata["workshop"] = NotebookNode(code=code, outputs=_digest(_outputs(notebook)))
+    return notebook
+
+
+def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
+    """Return {name of a notebook: digest of the code that its outputs depend on}."""
+    digests = {}
+    so_far = []
+    for section in lab.sections:
+        name = f"{section.notebook}.ipynb"
+        so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
+        for path, data in solution.items():
+            if path.startswith(f"{section.scripts}/"):
+                so_far += [path, hashlib.sha256(data).hexdigest()]
+        digests[name] = _digest(so_far)
+    return digests
+
+
+def _outputs(notebook: NotebookNode) -> list:
+    return [cell.outputs for cell in notebooks.code_cells(notebook)]
+
+
+def _digest(content: list) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _with_outputs(wanted: NotebookNode, path: Path, code: str) -> NotebookNode | str:
+    """Return the notebook with the outputs that the file at `path` has, or why they do not fit."""
+    try:
+        found = nbformat.read(path, as_version=4)
+        seal = found.metadata.get("workshop", {})
+        cells = notebooks.code_cells(found)
+        outputs = _outputs(found)
+    except Exception:  # nbformat has many ways to say so
+        return "cannot be read as a notebook"
+    notebook = nbformat.from_dict(wanted)
+    places = notebooks.code_cells(notebook)
+    if len(cells) != len(places):
+        return f"has {len(cells)} code cells, source/ gives {len(places)}"
+    for number, (place, cell) in enumerate(zip(places, cells, strict=True), 1):
+        if cell.execution_count != number:
+            return f"code cell {number} is not executed in its order"
+        place.outputs, place.execution_count = cell.outputs, number
+    if seal.get("code") != code:
+        return "was not executed with the code that source/ gives"
+    if seal.get("outputs") != _digest(outputs):
+        return "an output is not what was printed when it was executed"
+    return _sealed(notebook, code)
+
+
+# --- ./lab build -------------------------------------------------------------------------------
 
 
 def build(root: Path = ROOT) -> None:
-    """Render and execute all labs of `course.toml`; replace `final/` when everything went well."""
-    server.ensure()  # it outlives the notebooks
+    """Write starters, hints and solutions of all labs in `course.toml`.
+
+    Nothing is written before everything is rendered and executed. A solution that is up to date
+    keeps its outputs, and is not executed. What a build replaces in a starter is kept aside.
+    """
     console = terminal.console()
-    labs = _labs_with_notebooks(root)
+    labs = [lab for lab in manifest.labs(root / "source") if lab.sections]
+    rendered = [(lab, *_rendered(lab, root)) for lab in labs]
+    executed = [_executed(lab, solution, root, console) for lab, _, _, solution in rendered]
+    for (lab, start, hints, _), solution in zip(rendered, executed, strict=True):
+        aside = state.folder() / "kept" / time.strftime("%Y-%m-%d-%H%M%S") / lab.folder
+        kept = _make_equal(root / lab.folder, start, aside)
+        if kept:
+            files = f"{kept} file{'s' * (kept != 1)}"
+            console.print(f"{lab.folder}/: replaced {files}; kept in {terminal.shown(aside)}")
+        for folder, files in (("hints", hints), ("final", solution)):
+            _make_equal(root / folder / lab.folder, files)
+        console.print(f"{lab.folder}: starter, hints and solution are what source/ gives")
+
+
+def _rendered(lab: manifest.Lab, root: Path) -> tuple[Files, Files, Files]:
+    """Return starter, hints and solution, after all that can be refused was looked at."""
+    gaps.regions(lab, root)
+    return starter(lab, root), hint_pages.pages(lab, root), render(lab, root)
+
+
+def _executed(lab: manifest.Lab, solution: Files, root: Path, console) -> Files:
+    """Return the solution with outputs: those it has, or new ones where the code is another.
+
+    A notebook needs what the ones before it leave in S3, so these run as well; they keep their
+    outputs when they are up to date.
+    """
+    codes = _code_digests(lab, solution)
+    final = root / "final" / lab.folder
+    done = {name: _with_outputs(solution[name], final / name, code) for name, code in codes.items()}
+    stale = [name for name, found in done.items() if isinstance(found, str)]
+    if not stale:
+        return solution | done
+    server.ensure()  # it outlives the notebooks
     with tempfile.TemporaryDirectory(prefix="build-") as temporary:
-        for lab in labs:
-            folder = Path(temporary) / "executed" / lab.folder
-            for name, content in render(lab, root).items():
-                _write(folder / name, content)
-            for section in lab.sections:
-                path = folder / f"{section.notebook}.ipynb"
-                console.print(f"{lab.folder}/{path.name}: executing")
-                executed = _execute(path, console)
+        folder = Path(temporary) / lab.folder
+        _make_equal(folder, solution)
+        for name, code in codes.items():
+            why = "" if name in stale else f" ({stale[-1]} needs what it leaves in S3)"
+            console.print(f"{lab.folder}/{name}: executing{why}")
+            notebook = _execute(folder / name, console)
+            if name in stale:
                 for change in OUTPUT_PASSES:
-                    change(executed)
-                _write(Path(temporary) / "final" / lab.folder / path.name, executed)
-        for lab in labs:
-            goal = root / "final" / lab.folder
-            shutil.rmtree(goal, ignore_errors=True)
-            for name, content in render(lab, root).items():
-                if isinstance(content, NotebookNode):
-                    content = (Path(temporary) / "final" / lab.folder / name).read_bytes()
-                _write(goal / name, content)
-            console.print(f"{terminal.shown(goal)}: written")
+                    change(notebook)
+                done[name] = _sealed(notebook, code)
+            if name == stale[-1]:
+                break
+    return solution | done
 
 
 def _execute(path: Path, console) -> NotebookNode:
@@ -186,74 +231,99 @@ def _execute(path: Path, console) -> NotebookNode:
         raise WorkshopError(f"{path.name} failed in code cell {failure.cell}:\n{what}") from None
 
 
-def check(root: Path = ROOT) -> list[str]:
-    """Compare `final/` with what `source/` gives, without executing; return the differences."""
-    differences = []
-    wanted: dict[str, NotebookNode | bytes] = {}
-    for lab in _labs_with_notebooks(root):
-        for name, content in render(lab, root).items():
-            wanted[f"{lab.folder}/{name}"] = content
-    final = root / "final"
-    present = {str(path.relative_to(final)): path for path in _files(final)}
-    for name in sorted(wanted.keys() | present.keys()):
-        shown = f"final/{name}"
-        if name not in present:
-            differences.append(f"{shown}: missing")
-        elif name not in wanted:
-            differences.append(f"{shown}: nothing in source/ gives this file")
-        elif isinstance(wanted[name], bytes):
-            if present[name].read_bytes() != wanted[name]:
-                differences.append(f"{shown}: not the same as in source/")
-        elif difference := _notebook_difference(wanted[name], present[name]):
-            differences.append(f"{shown}: {difference}")
-    return differences
+def _make_equal(folder: Path, files: Files, aside: Path | None = None) -> int:
+    """Make a folder hold these files and no others; leave alone those that do already.
 
-
-def render(lab: manifest.Lab, root: Path = ROOT) -> dict[str, NotebookNode | bytes]:
-    """Return all files of a lab's solution by name: notebooks not executed, others as they are."""
-    import jupytext
-
-    source = root / "source" / lab.folder
-    names = {section.notebook for section in lab.sections}
-    files: dict[str, NotebookNode | bytes] = {}
-    for path in _files(source):
-        name = path.relative_to(source)
-        if len(name.parts) == 1 and path.suffix == ".py" and path.stem in names:
-            notebook = jupytext.read(path, fmt="py:percent")
-            for change in PASSES:
-                change(notebook)
-            files[f"{path.stem}.ipynb"] = notebook
-            names.remove(path.stem)
-        else:
-            files[str(name)] = path.read_bytes()
-    if names:
-        missing = ", ".join(f"{name}.py" for name in sorted(names))
-        raise WorkshopError(f"course.toml names notebooks that are not in {source}: {missing}.")
-    return files
-
-
-def _labs_with_notebooks(root: Path) -> list[manifest.Lab]:
-    return [lab for lab in manifest.labs(root / "source") if lab.sections]
-
-
-def _files(folder: Path) -> list[Path]:
-    paths = sorted(folder.rglob("*"))
-    return [
-        path
-        for path in paths
-        if path.is_file() and not set(UNWANTED) & set(path.relative_to(folder).parts)
-    ]
+    With `aside`, files that are changed or removed are copied there first. Returns how many.
+    """
+    wanted = {name: as_bytes(content) for name, content in files.items()}
+    kept = 0
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        if path.read_bytes() == wanted.get(name):
+            continue
+        if aside:
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, aside / name)
+            kept += 1
+        if name not in wanted:
+            path.unlink()
+            _remove_empty(path.parent, folder)
+    for name, data in wanted.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != data:
+            _write(path, data)
+    return kept
 
 
 def _write(path: Path, content: NotebookNode | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, NotebookNode):
-        content = (nbformat.writes(content).rstrip("\n") + "\n").encode()
-    path.write_bytes(content)
+    path.write_bytes(as_bytes(content))
 
 
-def _notebook_difference(wanted: NotebookNode, path: Path) -> str:
-    """Say in which cell a committed notebook differs from its source; outputs do not count."""
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top.parent and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return all files below a folder that are somebody's work."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        copied = path.name == COPIED and path.parent.name.startswith("script")
+        if path.is_file() and not copied and not set(UNWANTED) & set(parts):
+            found.append(path)
+    return found
+
+
+# --- ./lab build --check -----------------------------------------------------------------------
+
+
+def check(root: Path = ROOT) -> list[str]:
+    """Compare what is in the folders with what `source/` gives; return the differences.
+
+    Nothing is executed: of outputs, their digest is compared. Each difference names its file.
+    """
+    differences = []
+    labs = [lab for lab in manifest.labs(root / "source") if lab.sections]
+    wanted: dict[str, Files] = {lab.folder: {} for lab in labs} | {"hints": {}, "final": {}}
+    codes: dict[str, str] = {}
+    for lab in labs:
+        start, hints, solution = _rendered(lab, root)
+        wanted[lab.folder] = start
+        for folder, files in (("hints", hints), ("final", solution)):
+            wanted[folder] |= {f"{lab.folder}/{name}": files[name] for name in files}
+        for name, code in _code_digests(lab, solution).items():
+            codes[f"final/{lab.folder}/{name}"] = code
+    for folder, files in wanted.items():
+        present = {path.relative_to(root / folder).as_posix() for path in _files(root / folder)}
+        for name in sorted(files.keys() | present):
+            shown = f"{folder}/{name}"
+            if name not in present:
+                differences.append(f"{shown}: missing")
+            elif name not in files:
+                differences.append(f"{shown}: nothing in source/ gives this file")
+            elif why := _difference(files[name], root / shown, codes.get(shown)):
+                differences.append(f"{shown}: {why}")
+    return differences
+
+
+def _difference(wanted: NotebookNode | bytes, path: Path, code: str | None) -> str:
+    """Say how a file differs from what it should be; `code`: the digest, of an executed one."""
+    if isinstance(wanted, NotebookNode):
+        if why := _other_cells(wanted, path):
+            return why
+        if code:
+            wanted = _with_outputs(wanted, path, code)
+            if isinstance(wanted, str):
+                return wanted
+    return "" if path.read_bytes() == as_bytes(wanted) else "not the same as in source/"
+
+
+def _other_cells(wanted: NotebookNode, path: Path) -> str:
+    """Say in which cell a notebook differs; outputs do not count."""
     try:
         found = nbformat.read(path, as_version=4)
     except Exception:  # nbformat has many ways to say so
@@ -264,8 +334,5 @@ def _notebook_difference(wanted: NotebookNode, path: Path) -> str:
         for key in ("cell_type", "source", "metadata", "id"):
             if one.get(key) != other.get(key):
                 return f"cell {number} has another {key.replace('_', ' ')} than in source/"
-    if found.metadata != wanted.metadata:
-        return "the notebook's metadata differ"
-    if any(cell.execution_count is None for cell in notebooks.code_cells(found)):
-        return "is not executed"
-    return ""
+    metadata = {key: value for key, value in found.metadata.items() if key != "workshop"}
+    return "" if metadata == wanted.metadata else "the notebook's metadata differ"

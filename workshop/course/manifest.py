@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,24 @@ SOURCE = _ROOT / "source"
 
 
 @dataclass(frozen=True)
+class Task:
+    """A gap that a learner fills. Its number alone joins it to its region, hints and check."""
+
+    number: str  # SECTION.TASK
+    title: str
+    what: str  # what to do, in one line
+    minutes: int  # how long to try before a hint is the better idea
+    read: tuple[str, ...] = ()  # addresses of pages
+    needs: tuple[str, ...] = ()  # tasks without which its check has nothing to look at
+
+    @property
+    def slug(self) -> str:
+        """The name of its folder in `hints/`."""
+        words = re.findall(r"[a-z0-9]+", self.title.casefold())
+        return "-".join((self.number, *words))
+
+
+@dataclass(frozen=True)
 class Section:
     """One section of a lab: a notebook and the folder of scripts that its job runs."""
 
@@ -29,6 +48,7 @@ class Section:
     notebook: str  # file name without suffix
     scripts: str
     minutes: int
+    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,10 @@ class Lab:
     sections: tuple[Section, ...] = ()
     commands: tuple[str, ...] = ()  # what Python runs, in this order
     environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple(task for section in self.sections for task in section.tasks)
 
 
 #: The pipeline as it was. It is no rendering of anything: its folder lies beside the labs.
@@ -65,8 +89,57 @@ def labs(source: Path | None = None) -> list[Lab]:
 
 
 def _lab(entry: dict) -> Lab:
-    sections = tuple(Section(**section) for section in entry.get("section", ()))
-    return Lab(entry["folder"], entry["title"], sections)
+    sections = tuple(_section(section) for section in entry.get("section", ()))
+    lab = Lab(entry["folder"], entry["title"], sections)
+    known = [task.number for task in lab.tasks]
+    for task in lab.tasks:
+        if known.count(task.number) > 1:
+            raise WorkshopError(f"course.toml, {lab.folder}: two tasks have number {task.number}.")
+        for needed in task.needs:
+            if needed not in known or needed == task.number:
+                raise WorkshopError(
+                    f"course.toml, {lab.folder}: task {task.number} needs {needed!r}, which is "
+                    "no other task of this lab."
+                )
+    return lab
+
+
+def _section(entry: dict) -> Section:
+    tasks = tuple(_task(task) for task in entry.get("task", ()))
+    section = Section(**{key: entry[key] for key in entry if key != "task"}, tasks=tasks)
+    for place, task in enumerate(section.tasks, 1):
+        if task.number != f"{section.number}.{place}":
+            raise WorkshopError(
+                f"course.toml: task {place} of section {section.number} has number "
+                f"{task.number!r}, expected '{section.number}.{place}'."
+            )
+    return section
+
+
+def _task(entry: dict) -> Task:
+    lists = {key: tuple(entry.get(key, ())) for key in ("read", "needs")}
+    return Task(**{**entry, "what": " ".join(entry["what"].split()), **lists})
+
+
+def tasks(source: Path | None = None) -> list[Task]:
+    """Return the tasks of all labs in their order."""
+    return [task for lab in labs(source) for task in lab.tasks]
+
+
+def task(number: str, source: Path | None = None) -> Task:
+    """Return a task by its number; raise WorkshopError when there is none."""
+    lab = lab_of(number, source)
+    return next(task for task in lab.tasks if task.number == number)
+
+
+def lab_of(number: str, source: Path | None = None) -> Lab:
+    """Return the lab that a task belongs to, by the task's number."""
+    known = labs(source)
+    for lab in known:
+        if any(task.number == number for task in lab.tasks):
+            return lab
+    numbers = ", ".join(task.number for lab in known for task in lab.tasks)
+    raise WorkshopError(f"There is no task {number!r}. The tasks are: {numbers}.")
 
 
 def find(name: str, known: list[Lab]) -> Lab:

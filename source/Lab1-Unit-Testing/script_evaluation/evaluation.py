@@ -26,6 +26,7 @@ BEST_CHECKPOINT = "best_checkpoint.keras"
 
 def load_best_checkpoint(model_dir):
     """Take the best checkpoint out of model.tar.gz, which the training job left, and load it."""
+    # task 3.3 begin
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, BEST_CHECKPOINT)
         with tarfile.open(os.path.join(model_dir, "model.tar.gz")) as archive:
@@ -33,6 +34,7 @@ def load_best_checkpoint(model_dir):
             with archive.extractfile(names[BEST_CHECKPOINT]) as packed, open(path, "wb") as file:
                 shutil.copyfileobj(packed, file)
         return keras.models.load_model(path)
+    # task 3.3 end
 
 
 def scores(y_true, y_predicted):
@@ -81,6 +83,7 @@ def main():
     parser.add_argument("--output", default=OUTPUT)
     args = parser.parse_args()
 
+    # task 3.4 begin
     print("Model evaluation started")
     X_test = np.load(os.path.join(args.test_data, "X_test", "X_test.npy"))
     y_test = np.load(os.path.join(args.test_data, "y_test", "y_test.npy"))
@@ -96,6 +99,7 @@ def main():
     np.save(os.path.join(args.output, "probabilities.npy"), probabilities)
     accuracy = metrics["multiclass_classification_metrics"]["accuracy"]["value"]
     print(f"Model evaluation complete: test accuracy {accuracy:.4f} on {len(y_test)} images")
+    # task 3.4 end
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def preprocess_data(local_folder, output):
     train/X_train/X_train.npy, train/y_train/y_train.npy, validation/X_val/X_val.npy, ...
     Images are (n, 28, 28, 1) float32 from 0 to 1, labels are (n,) uint8.
     """
+    # task 1.6 begin
     labels = read_labels(os.path.join(local_folder, "train-labels-idx1-ubyte.gz"))
     validation = choose_validation(labels)
     save_labels(output_path(output, "train", "y_train"), labels[~validation])
@@ -112,8 +113,10 @@ def preprocess_data(local_folder, output):
         os.path.join(local_folder, "t10k-images-idx3-ubyte.gz"),
         {output_path(output, "test", "X_test"): np.ones(len(test_labels), bool)},
     )
+    # task 1.6 end
 
 
+# task 1.5 begin
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--source-data", default=SOURCE_DATA)
@@ -127,3 +130,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+# task 1.5 end

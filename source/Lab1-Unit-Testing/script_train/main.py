@@ -19,6 +19,7 @@ def parse_args():
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=42)
 
+    # task 2.2 begin
     # input channels: the channel X_train is in /opt/ml/input/data/X_train
     parser.add_argument("--x-train", default=env("SM_CHANNEL_X_TRAIN"))
     parser.add_argument("--y-train", default=env("SM_CHANNEL_Y_TRAIN"))
@@ -29,6 +30,7 @@ def parse_args():
     parser.add_argument("--model-dir", default=env("SM_MODEL_DIR", "/opt/ml/model"))
     parser.add_argument("--output-dir", default=env("SM_OUTPUT_DATA_DIR", "/opt/ml/output/data"))
     parser.add_argument("--checkpoint-dir", default="/opt/ml/checkpoints")
+    # task 2.2 end
     return parser.parse_args()
 
 
@@ -36,6 +38,7 @@ def main():
     args = parse_args()
     keras.utils.set_random_seed(args.seed)
 
+    # task 2.3 begin
     X_train = np.load(os.path.join(args.x_train, "X_train.npy"))
     y_train = np.load(os.path.join(args.y_train, "y_train.npy"))
     X_val = np.load(os.path.join(args.x_val, "X_val.npy"))
@@ -54,6 +57,7 @@ def main():
         epochs=args.epochs,
         batch_size=args.batch_size,
     )
+    # task 2.3 end
     best = min(range(args.epochs), key=lambda epoch: history["val_loss"][epoch])
     print(f"best epoch {best + 1}: validation accuracy {history['val_accuracy'][best]:.4f}")
 
