@@ -1,0 +1,333 @@
+"""A learner's folder with everything done, and jobs, S3 and scripts to change one thing of."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+import shutil
+import tarfile
+import time
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+
+import workshop
+from workshop.course import ladder
+from workshop.course.checks import arrays, look, run
+from workshop.emulator import server, state
+
+ECR = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+IMAGE = f"{ECR}/tensorflow-training:2.19.0-cpu-py312"
+SCRIPTS = {
+    "preprocessing.py": "script_processing",
+    "main.py": "script_train",
+    "training.py": "script_train",
+    "evaluation.py": "script_evaluation",
+}
+METRICS = {
+    "train:loss": r" loss=([0-9.]+)",
+    "train:accuracy": r" accuracy=([0-9.]+)",
+    "validation:loss": r" val_loss=([0-9.]+)",
+    "validation:accuracy": r" val_accuracy=([0-9.]+)",
+}
+RAW = arrays.made_up(100, 30)
+_buckets = itertools.count(1)
+
+
+def split(share: float = 0.2) -> dict[str, np.ndarray]:
+    """The six arrays as the solution makes them."""
+    raw = arrays.read_raw(RAW)
+    validation = np.arange(100) < 100 * share
+    images, test = (
+        (part / 255).astype("float32")[..., None] for part in (raw.images, raw.test_images)
+    )
+    return {
+        "X_train": images[~validation],
+        "y_train": raw.labels[~validation],
+        "X_val": images[validation],
+        "y_val": raw.labels[validation],
+        "X_test": test,
+        "y_test": raw.test_labels,
+    }
+
+
+def npy(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def targz(**files: bytes) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
+class Work:
+    """What a learner did: by default everything, as in the solution.
+
+    A test changes the folder, a request or the objects, then asks for a check.
+    """
+
+    def __init__(self, folder: Path, s3) -> None:
+        self.folder, self._s3 = folder, s3
+        self.pause = 0.0  # seconds before the first job: S3 tells times in whole seconds
+        self.bucket = f"sagemaker-us-east-1-{next(_buckets):012}"
+        self.jobs = {
+            "preprocessing": self._processing("preprocessing"),
+            "training": self._training(),
+            "evaluation": self._processing("evaluation"),
+        }
+        self.jobs["preprocessing"]["request"] |= {
+            "inputs": {"/opt/ml/processing/source_data": self.uri("RawData/")},
+            "outputs": {
+                f"/opt/ml/processing/{place}": self.uri(f"DataProcessed/{place}")
+                for place in map(_folder, arrays.PLACES.values())
+            },
+        }
+        self.jobs["evaluation"]["request"] |= {
+            "inputs": {
+                "/opt/ml/processing/model": self.uri("Training/training-1/output/model.tar.gz"),
+                "/opt/ml/processing/test/X_test": self.uri("DataProcessed/test/X_test/"),
+                "/opt/ml/processing/test/y_test": self.uri("DataProcessed/test/y_test/"),
+            },
+            "outputs": {"/opt/ml/processing/evaluation": self.uri("Evaluation")},
+        }
+        #: Content of S3, by which job wrote it; "" for what was there before.
+        accuracy = {"multiclass_classification_metrics": {"accuracy": {"value": 0.9}}}
+        self.objects: dict[str, dict[str, bytes]] = {
+            "": {f"RawData/{name}": content for name, content in RAW.items()},
+            "preprocessing": {},
+            "training": {
+                "Training/training-1/output/model.tar.gz": targz(**{"best_checkpoint.keras": b"m"}),
+                "Training/training-1/output/output.tar.gz": targz(**{"history.json": b"{}"}),
+            },
+            "evaluation": {"Evaluation/metrics.json": json.dumps(accuracy).encode()},
+        }
+        self.arrays(**split())
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def _processing(self, name: str) -> dict:
+        return {
+            "kind": "processing",
+            "error": "",
+            "request": {"script": f"{name}.py", "image": IMAGE},
+        }
+
+    def _training(self) -> dict:
+        places = (arrays.PLACES[name] for name in ("X_train", "y_train", "X_val", "y_val"))
+        request = {
+            "image": IMAGE,
+            "channels": {
+                place.split("/")[1]: self.uri(f"DataProcessed/{_folder(place)}/")
+                for place in places
+            },
+            "metrics": dict(METRICS),
+            "output": self.uri("Training/"),
+            "hyperparameters": {
+                "epochs": "30",
+                "batch-size": "32",
+                "sagemaker_submit_directory": '"file://script_train"',
+                "sagemaker_program": '"main.py"',
+            },
+        }
+        return {"kind": "training", "error": "", "request": request}
+
+    # --- change it ------------------------------------------------------------------------
+
+    def arrays(self, **changed: np.ndarray) -> None:
+        """Change arrays that the preprocessing job left in S3."""
+        for name, array in changed.items():
+            key = f"DataProcessed/{arrays.PLACES[name]}"
+            self.objects["preprocessing"][key] = npy(array)
+
+    def path(self, script: str) -> Path:
+        return self.folder / SCRIPTS[script] / script
+
+    def replace(self, script: str, *pairs: tuple[str, str]) -> None:
+        """Replace text in a script; each must be there."""
+        text = self.path(script).read_text()
+        for old, new in pairs:
+            assert old in text, f"{old!r} is not in {script}"
+            text = text.replace(old, new)
+        self.path(script).write_text(text)
+
+    def replace_in_notebook(self, name: str, *pairs: tuple[str, str]) -> None:
+        path = self.folder / f"{name}.ipynb"
+        content = json.loads(path.read_text())
+        for old, new in pairs:
+            found = 0
+            for cell in content["cells"]:
+                text = "".join(cell["source"])
+                if cell["cell_type"] == "code" and old in text:
+                    cell["source"], found = text.replace(old, new), found + 1
+            assert found, f"{old!r} is in no cell of {name}"
+        path.write_text(json.dumps(content))
+
+    def printed(self, name: str, in_cell: str, text: str) -> None:
+        """Make it seem that the cell which holds some text was run and printed something."""
+        path = self.folder / f"{name}.ipynb"
+        content = json.loads(path.read_text())
+        (cell,) = (c for c in content["cells"] if in_cell in "".join(c["source"])
+                   and c["cell_type"] == "code")  # fmt: skip
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": text}]
+        path.write_text(json.dumps(content))
+
+    # --- make it so -----------------------------------------------------------------------
+
+    def check(self, number: str):
+        """Put the jobs and the objects where they belong, one after the other, and check."""
+        if number not in _WITHOUT_JOBS:
+            self._s3.create_bucket(Bucket=self.bucket)
+            self._put("")
+            time.sleep(self.pause)
+            for name, job in self.jobs.items():
+                started = time.time()
+                self._put(name)
+                self._record(f"{name}-1", job, job.get("started", started))
+        return run(number, self.folder)
+
+    def _put(self, job: str) -> None:
+        for key, content in self.objects[job].items():
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def _record(self, name: str, job: dict, started: float) -> None:
+        made = self._processing_request if job["kind"] == "processing" else _training_request
+        record = {
+            "kind": job["kind"],
+            "name": name,
+            "request": made(name, job["request"]),
+            "directory": str(job.get("directory", self.folder)),
+            "started": started,
+            "error": job["error"],
+        }
+        if not job.get("runs"):
+            record["ended"] = started + 2
+        place = state.folder("records") / f"{name}-{time.time_ns()}.json"
+        place.write_text(json.dumps(record))
+
+    def _processing_request(self, name: str, about: dict) -> dict:
+        """As the SDK sends it for a FrameworkProcessor."""
+        key = f"{name}/source/runproc.sh"
+        script = f'#!/bin/bash\n\npython {about["script"]} "$@"\n'.encode()
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=script)
+        inputs = about["inputs"] | {
+            "/opt/ml/processing/input/code/": self.uri(f"{name}/source/sourcedir.tar.gz"),
+            "/opt/ml/processing/input/entrypoint": self.uri(key),
+        }
+        return {
+            "ProcessingJobName": name,
+            "AppSpecification": {"ImageUri": about["image"]},
+            "ProcessingInputs": [
+                {"InputName": f"input-{n}", "S3Input": {"S3Uri": uri, "LocalPath": path}}
+                for n, (path, uri) in enumerate(inputs.items())
+            ],
+            "ProcessingOutputConfig": {
+                "Outputs": [
+                    {"OutputName": f"output-{n}", "S3Output": {"S3Uri": uri, "LocalPath": path}}
+                    for n, (path, uri) in enumerate(about["outputs"].items())
+                ]
+            },
+        }
+
+
+def _training_request(name: str, about: dict) -> dict:
+    algorithm: dict = {"TrainingImage": about["image"]}
+    if about["metrics"]:
+        algorithm["MetricDefinitions"] = [
+            {"Name": metric, "Regex": regex} for metric, regex in about["metrics"].items()
+        ]
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": algorithm,
+        "OutputDataConfig": {"S3OutputPath": about["output"]},
+        "HyperParameters": about["hyperparameters"],
+        "InputDataConfig": [
+            {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3Uri": uri}}}
+            for channel, uri in about["channels"].items()
+        ],
+    }
+
+
+#: Their checks look at files alone.
+_WITHOUT_JOBS = ("1.2", "1.5", "1.6", "2.2", "2.3", "2.4", "3.3", "3.4")
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+@pytest.fixture(scope="session")
+def solution(tmp_path_factory, own_state) -> Path:
+    """The lab as it is when every task is done."""
+    folder = tmp_path_factory.mktemp("solution") / "Lab1-Unit-Testing"
+    ladder.materialise(folder)
+    requirements = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
+    shutil.copy(requirements, folder / "script_processing")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory, own_state):
+    """(state folder, endpoint) of an emulator for these tests alone: no other test's jobs in it."""
+    folder = str(tmp_path_factory.mktemp("state"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKSHOP_STATE", folder)
+        yield folder, server.ensure()
+        patch.setenv("WORKSHOP_STATE", folder)
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def fresh(emulator, monkeypatch):
+    """No job was started yet, and no script tried."""
+    monkeypatch.setenv("WORKSHOP_STATE", emulator[0])
+    monkeypatch.setattr(look, "_tried", {})
+    for record in state.folder("records").glob("*.json"):
+        record.unlink()
+
+
+@pytest.fixture(scope="session")
+def s3(emulator):
+    return boto3.client(
+        "s3",
+        endpoint_url=emulator[1],
+        region_name=server.REGION,
+        aws_access_key_id=server.ACCESS_KEY,
+        aws_secret_access_key=server.SECRET_KEY,
+    )
+
+
+@pytest.fixture
+def work(solution, s3, tmp_path) -> Work:
+    folder = tmp_path / "Lab1-Unit-Testing"
+    shutil.copytree(solution, folder)
+    return Work(folder, s3)
+
+
+@pytest.fixture
+def plain(work, tmp_path):
+    """Return a function that masks what differs from run to run and joins wrapped lines."""
+
+    def mask(text: str) -> str:
+        text = re.sub(r"\n {13}", " ", text)
+        for what, word in (
+            (re.escape(str(tmp_path)), "FOLDER"),
+            (re.escape(work.bucket), "BUCKET"),
+            (r"(on )?\d{4}-\d\d-\d\d \d\d:\d\d|\d\d:\d\d", "HH:MM"),
+            (r"hint \d+ of \d+", "hint N of M"),
+        ):
+            text = re.sub(what, word, text)
+        return text + "\n"
+
+    return mask

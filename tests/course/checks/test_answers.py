@@ -1,0 +1,123 @@
+"""Right answers pass, whatever they look like; wrong ones are caught, and the words are frozen.
+
+After a change of the words: UPDATE_GOLDEN=1 ./lab test tests/course/checks, then read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from workshop.course import checks, manifest
+
+from .answers import RIGHT, WRONG
+
+GOLDEN = Path(__file__).parent / "golden"
+NUMBERS = [task.number for task in manifest.tasks()]
+
+
+def rows(table):
+    """Name each row, and mark what starts TensorFlow."""
+    return [
+        pytest.param(number, name, change, id=_file(number, name), marks=_slow(number, name))
+        for number, name, change in table
+    ]
+
+
+def _slow(number, name=""):
+    starts_tensorflow = number in ("2.4", "3.3") and name != "half a line"
+    return [pytest.mark.slow] if starts_tensorflow else []
+
+
+def _file(number, name):
+    return "-".join([number, *re.findall(r"[a-z0-9]+", name.casefold())])
+
+
+def frozen(name: str, text: str) -> None:
+    """Compare with a golden file; write it when UPDATE_GOLDEN is set."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert path.exists(), f"{path} is missing: UPDATE_GOLDEN=1 ./lab test tests/course/checks"
+    assert text == path.read_text()
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "name", "change"), rows(WRONG))
+def test_a_wrong_answer_is_caught(work, plain, number, name, change):
+    change(work)
+    outcome = work.check(number)
+    assert outcome.state == checks.NOT_YET
+    frozen(_file(number, name), plain(checks.feedback(outcome)))
+
+
+@pytest.mark.parametrize(("number", "name", "change"), rows(RIGHT))
+def test_a_right_answer_that_is_not_ours_passes(work, number, name, change):
+    change(work)
+    outcome = work.check(number)
+    assert outcome.state == checks.PASSED, checks.feedback(outcome)
+
+
+@pytest.mark.parametrize("number", [pytest.param(n, marks=_slow(n)) for n in NUMBERS])
+def test_the_solution_passes(work, plain, number):
+    outcome = work.check(number)
+    frozen(f"{number}-passed", plain(checks.feedback(outcome)))
+    assert outcome.state == checks.PASSED
+
+
+def test_each_task_has_a_check_and_two_wrong_answers():
+    assert list(checks.CHECKS) == NUMBERS
+    answers = [number for number, _, _ in WRONG]
+    assert {number for number in NUMBERS if answers.count(number) < 2} == set()
+
+
+# --- not vacuous ------------------------------------------------------------------------------
+
+WITH_JOBS = ["1.1", "1.3", "1.4", "1.7", "2.1", "2.5", "2.6", "2.7", "3.1", "3.2", "3.5"]
+NEEDS_S3 = ["1.3", "1.7", "2.1", "2.7", "3.1", "3.2", "3.5"]
+JOB_OF = {"1": "preprocessing", "2": "training", "3": "evaluation"}
+RESULTS = ["1.7", "2.7", "3.5"]
+VACUOUS = [
+    *((number, "no job") for number in WITH_JOBS),
+    *((number, "the job of somebody else") for number in WITH_JOBS),
+    *((number, "an empty bucket") for number in NEEDS_S3),
+    *((number, "the outputs of yesterday") for number in RESULTS),
+    *((number, "a job that has not ended") for number in RESULTS),
+]
+
+
+def _vacuous(work, number, name):
+    job = JOB_OF[number[0]]
+    if name == "no job":
+        work.jobs.clear()
+    elif name == "the job of somebody else":
+        for about in work.jobs.values():
+            about["directory"] = work.folder.parent / "other" / "Lab1-Unit-Testing"
+    elif name == "an empty bucket":
+        for objects in work.objects.values():
+            objects.clear()
+    elif name == "the outputs of yesterday":
+        work.jobs[job]["started"] = time.time() + 3600  # as if they had been there before
+    else:
+        work.jobs[job]["runs"] = True
+
+
+@pytest.mark.parametrize(("number", "name"), VACUOUS)
+def test_nothing_done_does_not_pass(work, plain, number, name):
+    _vacuous(work, number, name)
+    outcome = work.check(number)
+    assert outcome.state == checks.NOT_YET
+    frozen(_file(number, name), plain(checks.feedback(outcome)))
+
+
+def test_no_golden_file_is_left_over():
+    known = {_file(number, name) for number, name, _ in WRONG}
+    known |= {_file(number, name) for number, name in VACUOUS}
+    known |= {f"{number}-passed" for number in NUMBERS} | {"1.3-not-attempted", "1.5-not-attempted"}
+    assert {path.stem for path in GOLDEN.glob("*.txt")} <= known

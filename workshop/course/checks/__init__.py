@@ -1,0 +1,149 @@
+"""Checks what the learner's work did, and says what was looked at, found and expected.
+
+A check looks at four things (`look.py`): the requests that reached SageMaker, what S3 holds, what
+a script does with a tiny input, and the cells of the notebook. It never asks what the learner
+called a variable. The checks are in `section1.py`, `section2.py` and `section3.py`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import workshop
+from workshop.course import manifest
+from workshop.course.checks import section1, section2, section3  # noqa: F401 (they register)
+from workshop.course.checks.look import Look
+from workshop.course.checks.registry import (
+    CHECKS,
+    NOT_ATTEMPTED,
+    NOT_YET,
+    PASSED,
+    NotYet,
+    Outcome,
+)
+from workshop.emulator.errors import WorkshopError
+
+__all__ = [
+    "NOT_ATTEMPTED",
+    "NOT_YET",
+    "PASSED",
+    "Outcome",
+    "feedback",
+    "run",
+    "run_section",
+    "show",
+]
+
+_WIDTH = 100
+_INDENT = " " * 13
+
+
+def run(number: str, folder: Path | None = None) -> Outcome:
+    """Check one task in a lab's folder (see `show` for the default)."""
+    task, lab = manifest.task(number), manifest.lab_of(number)
+    section = next(section for section in lab.sections if task in section.tasks)
+    return _run(number, Look(folder or _folder(lab), section))
+
+
+def run_section(number: str | int, folder: Path | None = None) -> list[Outcome]:
+    """Check all tasks of a section, in order."""
+    for lab in manifest.labs():
+        for section in lab.sections:
+            if str(section.number) == str(number) and section.tasks:
+                look = Look(folder or _folder(lab), section)
+                return [_run(task.number, look) for task in section.tasks]
+    known = ", ".join(str(s.number) for lab in manifest.labs() for s in lab.sections if s.tasks)
+    raise WorkshopError(f"There is no section {str(number)!r}. The sections are: {known}.")
+
+
+def show(number: str | float | None = None, folder: Path | None = None) -> list[Outcome]:
+    """Check and print: a task for "1.2", a section for "1", all for nothing.
+
+    The lab is looked for in the working directory, then in the checkout. What the checks say is
+    kept for `./lab progress`.
+    """
+    wanted = "" if number is None else str(number).strip()
+    if "." in wanted:
+        outcomes = [run(wanted, folder)]
+    elif wanted:
+        outcomes = run_section(wanted, folder)
+    else:
+        sections = [s for lab in manifest.labs() for s in lab.sections if s.tasks]
+        outcomes = [one for section in sections for one in run_section(section.number, folder)]
+    from workshop.course import progress_file
+
+    for outcome in outcomes:
+        progress_file.record_check(outcome.number, outcome.state)
+        print(feedback(outcome, whole="." in wanted))
+    if len(outcomes) > 1:
+        passed = sum(outcome.state == PASSED for outcome in outcomes)
+        print(f"\n{passed} of {len(outcomes)} tasks passed")
+    return outcomes
+
+
+def feedback(outcome: Outcome, *, whole: bool = True) -> str:
+    """Return an outcome as text. Unless `whole`, one line is enough where nothing was tried."""
+    task = manifest.task(outcome.number)
+    head = f"task {task.number} · {task.title}: {outcome.state}"
+    if not whole and outcome.state != NOT_YET:
+        return head
+    lines = [("looked at", outcome.looked_at)]
+    if outcome.state != PASSED:
+        lines += [
+            ("found", outcome.found),
+            ("expected", outcome.expected),
+            ("next", _next(outcome)),
+        ]
+    return "\n".join([head, *(_line(name, text) for name, text in lines)])
+
+
+def _line(name: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=f"  {name:9}  ",
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _next(outcome: Outcome) -> str:
+    try:
+        from workshop.course import hints
+
+        current, total = hints.next_rung(outcome.number)
+        which = f"hint {current} of {total}"
+    except (ImportError, AttributeError):  # a course without hints
+        which = "a hint"
+    number = outcome.number
+    return f'{which}: ./lab hint {number}   (in a notebook: workshop.hint("{number}"))'
+
+
+def _run(number: str, look: Look) -> Outcome:
+    look.at("")
+    try:
+        gap = look.gap(number)
+        if gap:
+            what = manifest.task(number).what
+            return Outcome(number, NOT_ATTEMPTED, *gap, expected=what)
+        CHECKS[number](look)
+    except NotYet as not_yet:
+        looked_at = not_yet.looked_at or look.looked_at
+        return Outcome(number, NOT_YET, looked_at, not_yet.found, not_yet.expected)
+    except WorkshopError:
+        raise
+    except Exception as error:
+        raise WorkshopError(
+            f"The check of task {number} broke while it looked at {look.looked_at}: "
+            f"{type(error).__name__}: {error}. That is a fault of the check, not of your work."
+        ) from error
+    return Outcome(number, PASSED, look.looked_at)
+
+
+def _folder(lab: manifest.Lab) -> Path:
+    here = Path.cwd()
+    if any((here / f"{section.notebook}.ipynb").exists() for section in lab.sections):
+        return here
+    return workshop.ROOT / lab.folder

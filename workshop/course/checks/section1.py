@@ -1,0 +1,251 @@
+"""The checks of 1-preprocessing."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import workshop
+from workshop.course.checks.arrays import (
+    PLACES,
+    RAW_FILES,
+    Raw,
+    judge,
+    load,
+    made_up,
+    read_raw,
+)
+from workshop.course.checks.look import (
+    PROCESSING,
+    Look,
+    S3Object,
+    Trial,
+    calls,
+    listing,
+    split_uri,
+)
+from workshop.course.checks.registry import NotYet, check
+
+REQUIREMENTS = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
+SOURCE = f"{PROCESSING}/source_data"
+SCRIPT = "preprocessing.py"
+
+
+def lab0_version() -> str:
+    """Return the version of TensorFlow in the old pipeline."""
+    return re.search(r"^tensorflow\S*?==([\d.]+)", REQUIREMENTS.read_text(), re.M)[1]
+
+
+def same_image(image: str, job: str) -> None:
+    """Make sure that an image is TensorFlow's in the version of the old pipeline."""
+    repository, _, tag = image.rpartition("/")[2].partition(":")
+    wanted = f"{lab0_version()}-cpu-py312"
+    if repository != "tensorflow-training":
+        raise NotYet(
+            f"the {job} uses the image {repository}:{tag}",
+            f"an image with TensorFlow: tensorflow-training:{wanted}",
+        )
+    if tag != wanted:
+        raise NotYet(
+            f"the {job} uses the image {repository}:{tag}",
+            f"{repository}:{wanted}, with the version in Lab 0's requirements.txt",
+        )
+
+
+@check("1.1")
+def version(look: Look) -> None:
+    record = look.job(SCRIPT)
+    same_image(record.request["AppSpecification"]["ImageUri"], "job")
+
+
+@check("1.2")
+def requirements(look: Look) -> None:
+    path = look.scripts / "requirements.txt"
+    look.at(f"{look.section.scripts}/requirements.txt")
+    expected = "a copy of Lab 0's requirements.txt"
+    if not path.is_file():
+        elsewhere = look.folder / "requirements.txt"
+        also = "; there is one beside the notebook" if elsewhere.exists() else ""
+        raise NotYet(f"no such file{also}", f"{expected}, beside the script")
+    lines, wanted = (_lines(file.read_text(errors="replace")) for file in (path, REQUIREMENTS))
+    missing = [line for line in wanted if line not in lines]
+    if missing:
+        raise NotYet(f"a file without the line {missing[0]!r}", expected)
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+@check("1.3")
+def inputs(look: Look) -> None:
+    record = look.job(SCRIPT)
+    folders, expected = look.input_folders(record), f"RawData/ of the bucket at {SOURCE}"
+    if SOURCE not in folders:
+        has = f" at {SOURCE}; it has {listing(folders)}" if folders else " at all"
+        raise NotYet(f"no input{has}", expected)
+    there = look.input_files(record)
+    missing = [name for name in RAW_FILES if f"{SOURCE}/{name}" not in there]
+    if missing:
+        below = [path.removeprefix(f"{SOURCE}/") for path in there if path.startswith(SOURCE)]
+        raise NotYet(
+            f"{folders[SOURCE]} at {SOURCE}, which holds {listing(below)}",
+            f"{expected}, with {', '.join(RAW_FILES)}",
+        )
+
+
+@check("1.4")
+def outputs(look: Look) -> None:
+    record = look.job(SCRIPT)
+    lost, astray = [], []
+    for name, place in PLACES.items():
+        uri = look.output_uri(record, f"{PROCESSING}/{place}")
+        if uri is None:
+            lost.append(name)
+        elif split_uri(uri)[1] != f"DataProcessed/{place}":
+            astray.append((name, uri))
+    if lost:
+        name = lost[0]
+        folder = f"{PROCESSING}/{PLACES[name].rpartition('/')[0]}"
+        raise NotYet(
+            f"no output that takes {listing(lost)} to S3",
+            f"an output for the folder of each array, like {folder}",
+        )
+    if astray:
+        name, uri = astray[0]
+        more = f", and {len(astray) - 1} more elsewhere" if len(astray) > 1 else ""
+        bucket = split_uri(uri)[0]
+        raise NotYet(f"{name} would be {uri}{more}", f"s3://{bucket}/DataProcessed/{PLACES[name]}")
+
+
+# --- the script ---------------------------------------------------------------------------
+
+
+def _try(look: Look, name: str) -> Trial:
+    """Let the script work on small made-up raw files."""
+    return look.trial(
+        name,
+        code=f"{PROCESSING}/input/code",
+        files={f"{SOURCE}/{file}": content for file, content in made_up().items()},
+        # As in a job: the folder of each output is there.
+        folders=[f"{PROCESSING}/{place.rpartition('/')[0]}" for place in PLACES.values()],
+    )
+
+
+def _arrays(trial: Trial) -> dict[str, bytes]:
+    return {
+        name: trial.files[f"{PROCESSING}/{place}"]
+        for name, place in PLACES.items()
+        if f"{PROCESSING}/{place}" in trial.files
+    }
+
+
+@check("1.5")
+def script_starts(look: Look) -> None:
+    path = look.script(SCRIPT)
+    look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does: python {SCRIPT}")
+    if len(_arrays(_try(look, "preprocessing"))) == len(PLACES):
+        return
+    trial = _try(look, "preprocessing_paths")
+    given = [[_plain(path) for path in call] for call in trial.report.get("calls", ())]
+    expected = f"one call of preprocess_data with {SOURCE} and {PROCESSING}"
+    if not given and trial.error:
+        raise NotYet(trial.error, expected)
+    if not given:
+        guard = "__main__" in path.read_text()
+        why = "" if guard else ': there is no if __name__ == "__main__"'
+        raise NotYet(f"it ended without a call of preprocess_data{why}", expected)
+    for paths in given:
+        if SOURCE not in paths or (len(paths) > 1 and PROCESSING not in paths):
+            raise NotYet(f"preprocess_data was called with {' and '.join(paths)}", expected)
+    if len(given) > 1:
+        raise NotYet(f"preprocess_data was called {len(given)} times", expected)
+
+
+def _plain(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+@check("1.6")
+def arrays(look: Look) -> None:
+    look.script(SCRIPT)
+    look.at(f"preprocess_data in {look.section.scripts}/{SCRIPT}, on small made-up raw files")
+    trial = _try(look, "preprocessing")
+    made = _arrays(trial)
+    if len(made) < len(PLACES):  # main() may not be there yet: call the function alone
+        trial = _try(look, "preprocess_data")
+        made = _arrays(trial)
+    if len(made) < len(PLACES):
+        missing = [name for name in PLACES if name not in made]
+        others = [path for path in trial.files if path.endswith(".npy")]
+        others = [
+            path for path in others if path.removeprefix(f"{PROCESSING}/") not in PLACES.values()
+        ]
+        if trial.error:
+            found = f"it stopped: {trial.error}"
+        else:
+            found = f"no {listing(missing)}"
+            found += f"; it wrote {listing(others, 2)}" if others else ""
+        raise NotYet(found, f"{PROCESSING}/{PLACES[missing[0]]} and so on: six files")
+    judge({name: load(name, content) for name, content in made.items()}, read_raw(made_up()))
+
+
+# --- the result ---------------------------------------------------------------------------
+
+_LISTS = (
+    *("list", "list_objects", "list_objects_v2", "list_s3_files", "filter", "all"),
+    *("paginate", "ls", "glob", "find"),
+)
+
+
+@check("1.7")
+def result(look: Look) -> None:
+    record = look.job(SCRIPT)
+    look.ended_well(record)
+    job = look.looked_at
+    look.at(f"DataProcessed/ in S3, and {job}")
+    uris = {name: look.output_uri(record, f"{PROCESSING}/{p}") for name, p in PLACES.items()}
+    bucket = next((split_uri(uri)[0] for uri in uris.values() if uri), "")
+    found = {}
+    for name, place in PLACES.items():
+        uri = f"s3://{bucket}/DataProcessed/{place}"
+        look.made_by(record, uri)
+        found[name] = load(name, look.read(uri) or b"")
+    judge(found, _raw(look, look.input_files(record)))
+    look.at(f"{look.notebook.name}, DataProcessed/ in S3, and {job}")
+    if not any(_lists_result(cell.source, cell.printed) for cell in look.cells()):
+        raise NotYet(
+            "all six arrays are in S3, but no cell that prints what is below DataProcessed/",
+            f"a cell that lists s3://{bucket}/DataProcessed/",
+        )
+
+
+def _raw(look: Look, files: dict[str, S3Object]) -> Raw:
+    """Return the raw data that a job had as its input."""
+    contents = {}
+    for name in RAW_FILES:
+        item = files.get(f"{SOURCE}/{name}")
+        content = look.read(item.uri) if item else None
+        if content is None:
+            raise NotYet(f"no {name} at {SOURCE}", f"the raw files at {SOURCE}, as in task 1.3")
+        contents[name] = content
+    return read_raw(contents)
+
+
+def _lists_result(source: str, printed: str | None) -> bool:
+    """Tell whether a cell shows what is below DataProcessed/."""
+    if printed is not None:
+        return all(f"DataProcessed/{place}" in printed for place in PLACES.values())
+    shell = re.search(r"^\s*[!%].*\bs3\b.*\bls\b.*DataProcessed/?(\s|$)", source, re.M)
+    python = "\n".join(re.sub(r"^(\s*)[!%].*", r"\1pass", line) for line in source.splitlines())
+    try:
+        nodes = list(ast.walk(ast.parse(python)))
+    except SyntaxError:
+        return bool(shell)
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    named = any(
+        re.search(r"(^|/)DataProcessed/?$", text) for text in texts if isinstance(text, str)
+    )
+    asks = any(isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+               and calls(node, *_LISTS) for node in nodes)  # fmt: skip
+    return bool(shell) or (named and asks)

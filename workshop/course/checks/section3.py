@@ -1,0 +1,203 @@
+"""The checks of 3-evaluation."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+
+import numpy as np
+
+from workshop.course.checks.look import PROCESSING, Look, S3Object, Trial, listing, split_uri
+from workshop.course.checks.registry import NotYet, check
+from workshop.emulator.records import Record
+
+SCRIPT = "evaluation.py"
+MODEL = f"{PROCESSING}/model"
+OUTPUT = f"{PROCESSING}/evaluation"
+#: What nothing of the evaluation needs: other steps, and S3.
+_OTHERS = ("preprocessing", "training", "utils", "boto3", "botocore", "s3fs", "sagemaker")
+
+
+@check("3.1")
+def newest_model(look: Look) -> None:
+    record = look.job(SCRIPT)
+    models = [item for item in look.input_files(record).values() if item.name == "model.tar.gz"]
+    if not models:
+        raise NotYet(
+            f"no model.tar.gz among its inputs; {_has(look, record)}",
+            "the newest model.tar.gz below Training/",
+        )
+    bucket = split_uri(models[0].uri)[0]
+    # The job may be older than the newest training of today.
+    every = [
+        item
+        for item in look.below(f"s3://{bucket}/Training/").values()
+        if item.name == "model.tar.gz" and item.modified <= record.started
+    ]
+    newest = max(every, key=lambda item: item.modified, default=None)
+    if newest and models[0].modified < newest.modified:
+        raise NotYet(f"it had {models[0].uri}", f"the newest model at that time, {newest.uri}")
+
+
+def _has(look: Look, record: Record) -> str:
+    """Say which inputs a job has."""
+    has = []
+    for path, uri in look.input_folders(record).items():
+        empty = "" if look.below(uri) else ", where there is nothing,"
+        has.append(f"{uri}{empty} at {path}")
+    return f"it has {listing(has)}" if has else "it has no inputs"
+
+
+@check("3.2")
+def inputs(look: Look) -> None:
+    record = look.job(SCRIPT)
+    files, has = look.input_files(record), _has(look, record)
+    if f"{MODEL}/model.tar.gz" not in files:
+        raise NotYet(f"no model.tar.gz at {MODEL}; {has}", f"the model at {MODEL}")
+    for name in ("X_test", "y_test"):
+        _judge_array(name, f"{PROCESSING}/test/{name}", files, has)
+    others = [item.name for item in files.values() if item.name in ("X_train.npy", "X_val.npy")]
+    if others:
+        raise NotYet(
+            f"it also got {listing(others)}", "only test images: the network knows the others"
+        )
+
+
+def _judge_array(name: str, folder: str, files: dict[str, S3Object], has: str) -> None:
+    if f"{folder}/{name}.npy" in files:
+        return
+    there = [item.uri for path, item in files.items() if path.startswith(f"{folder}/")]
+    found = f"at {folder} there is {listing(there)}" if there else f"nothing at {folder}; {has}"
+    raise NotYet(found, f"{name}.npy at {folder}")
+
+
+# --- the script ---------------------------------------------------------------------------
+
+
+@check("3.3")
+def best_checkpoint(look: Look) -> None:
+    look.script(SCRIPT)
+    look.at(
+        f"load_best_checkpoint in {look.section.scripts}/{SCRIPT}, on a model.tar.gz with "
+        "checkpoint-001.keras, best_checkpoint.keras and checkpoint-003.keras"
+    )
+    trial = look.trial(
+        "load_checkpoint", code=f"{PROCESSING}/input/code", files={}, folders=[MODEL]
+    )
+    expected = "the Keras model in best_checkpoint.keras"
+    if trial.error:
+        raise NotYet(f"it stopped: {trial.error}", expected)
+    if "epoch" not in trial.report:
+        returned = trial.report["returned"]
+        raise NotYet(f"it returned {'nothing' if returned == 'NoneType' else returned}", expected)
+    if trial.report["epoch"] != 2:
+        other = {1: "checkpoint-001.keras", 3: "checkpoint-003.keras"}.get(trial.report["epoch"])
+        raise NotYet(f"it returned the model in {other}" if other else "another model", expected)
+
+
+_RIGHT, _IMAGES = 30, 40
+
+
+def _test_data() -> dict[str, bytes]:
+    """Return 40 images whose first pixel tells what the model of `inside.py` will say of them."""
+    labels = np.arange(_IMAGES) % 10
+    predicted = np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
+    images = np.zeros((_IMAGES, 28, 28, 1), "float32")
+    images[:, 0, 0, 0] = predicted / 10
+    files = {f"{MODEL}/model.tar.gz": b""}
+    for name, array in (("X_test", images), ("y_test", labels.astype("uint8"))):
+        content = io.BytesIO()
+        np.save(content, array)
+        files[f"{PROCESSING}/test/{name}/{name}.npy"] = content.getvalue()
+    return files
+
+
+@check("3.4")
+def evaluation(look: Look) -> None:
+    path = look.script(SCRIPT)
+    look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does, on {_IMAGES} made-up images")
+    left = sorted(_imported(path.read_text()) & set(_OTHERS))
+    if left:
+        raise NotYet(
+            f"it still imports {listing(left)}",
+            "nothing of preprocessing, training and S3: the job's inputs and outputs do that",
+        )
+    code = f"{PROCESSING}/input/code"
+    trial = look.trial("evaluation", code=code, files=_test_data(), folders=[OUTPUT])
+    expected = f"{OUTPUT}/metrics.json"
+    if expected not in trial.files:
+        if trial.error:
+            raise NotYet(f"it stopped: {trial.error}", expected)
+        written = [one for one in trial.files if one.endswith((".json", ".npy"))]
+        raise NotYet(f"no metrics.json in {OUTPUT}; it wrote {listing(written)}", expected)
+    if MODEL not in [one.rstrip("/") for one in trial.report.get("model", ())]:
+        given = listing(trial.report.get("model", ()))
+        raise NotYet(f"load_best_checkpoint was given {given}", MODEL)
+    accuracy = _accuracy(trial.files[expected])
+    if abs(accuracy - _RIGHT / _IMAGES) > 1e-6:
+        raise NotYet(
+            f"the accuracy in metrics.json is {accuracy:g}",
+            f"{_RIGHT / _IMAGES}: the model is right about {_RIGHT} of the {_IMAGES} images",
+        )
+    _judge_probabilities(trial)
+    if trial.error:
+        raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
+
+
+def _imported(text: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+def _accuracy(content: bytes) -> float:
+    layout = '{"multiclass_classification_metrics": {"accuracy": {"value": …}, …}}'
+    try:
+        metrics = json.loads(content)["multiclass_classification_metrics"]
+        return float(metrics["accuracy"]["value"])
+    except (ValueError, KeyError, TypeError):
+        raise NotYet(
+            "metrics.json has another layout", f"what model_quality returns: {layout}"
+        ) from None
+
+
+def _judge_probabilities(trial: Trial) -> None:
+    place = f"{OUTPUT}/probabilities.npy"
+    expected = f"probabilities.npy of shape ({_IMAGES}, 10): what the model predicts"
+    if place not in trial.files:
+        raise NotYet(f"no probabilities.npy in {OUTPUT}", expected)
+    try:
+        shape = np.load(io.BytesIO(trial.files[place]), allow_pickle=False).shape
+    except (ValueError, OSError, EOFError):
+        raise NotYet("a probabilities.npy that cannot be read", expected) from None
+    if shape != (_IMAGES, 10):
+        raise NotYet(f"probabilities.npy has the shape {shape}", expected)
+
+
+# --- the result ---------------------------------------------------------------------------
+
+
+@check("3.5")
+def outputs(look: Look) -> None:
+    record = look.job(SCRIPT)
+    job = look.looked_at
+    uri = look.output_uri(record, f"{OUTPUT}/metrics.json")
+    if uri is None:
+        given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+        folders = listing(one["S3Output"]["LocalPath"] for one in given)
+        has = f"; it has one for {folders}" if given else ""
+        raise NotYet(f"no output takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
+    bucket = split_uri(uri)[0]
+    if uri != f"s3://{bucket}/Evaluation/metrics.json":
+        raise NotYet(f"metrics.json would be {uri}", f"s3://{bucket}/Evaluation/metrics.json")
+    look.ended_well(record)
+    look.at(f"{uri}, and {job}")
+    look.made_by(record, uri)
+    accuracy = _accuracy(look.read(uri) or b"")
+    if not 0 <= accuracy <= 1:
+        raise NotYet(f"its accuracy is {accuracy:g}", "an accuracy from 0 to 1")
