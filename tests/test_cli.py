@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from workshop import ROOT, machine, terminal
+from workshop import ROOT, cli, machine, terminal
+from workshop.course import checks
 from workshop.emulator import server
 
 
@@ -41,7 +45,8 @@ def test_help_is_quick_and_plain():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - began < 3
     assert found.stdout.endswith("heavy: []\n")
-    for verb in ("run", "test", "start", "exec", "doctor", "data", "clean", "build"):
+    verbs = "run test start exec check hint progress reset doctor data clean build"
+    for verb in verbs.split():
         assert f"\n  {verb} " in found.stdout
     assert found.stdout.isascii()
 
@@ -170,6 +175,100 @@ def test_start():
         process.kill()
     assert process.returncode == 0
     assert "Ctrl-C ends it" in told and "(y/[n])" not in told
+
+
+# --- check, hint, progress, reset
+
+
+@pytest.fixture
+def own(tmp_path):
+    """An environment with a state of its own."""
+    return os.environ | {"WORKSHOP_STATE": str(tmp_path / "state")}
+
+
+def test_hints_climb_and_progress_counts_them(own):
+    for place in (1, 2):
+        found = lab("hint", "1.3", env=own, cwd="/")
+        assert (found.returncode, found.stderr) == (0, "")
+        assert found.stdout.startswith(f"### Hint {place} of ")
+    again = lab("hint", "1.3", "--rung", "1", env=own)
+    assert again.stdout.startswith("### Hint 1 of ")
+    table = lab("progress", env=own).stdout.splitlines()
+    assert table[0].split() == ["Task", "State", "Hints", "Minutes", "Title"]
+    assert table[3].startswith("1.3   not checked  2 of ")
+    assert "0 of 19 tasks passed, 2 hints opened, 0 minutes." in table
+
+
+def test_progress_for_instructors(own):
+    lab("hint", "2.1", env=own)
+    found = lab("progress", "--json", env=own)
+    report = json.loads(found.stdout)
+    assert list(report) == ["format", "tasks", "totals"]
+    assert report["format"] == 1
+    assert report["totals"] == {"tasks": 19, "passed": 0, "hints_opened": 1, "minutes": 0}
+    (task,) = (task for task in report["tasks"] if task["task"] == "2.1")
+    assert task.pop("first_seen") is not None
+    assert task == {
+        "lab": "Lab1-Unit-Testing",
+        "section": 2,
+        "task": "2.1",
+        "title": "Open four input channels",
+        "state": "not checked",
+        "attempts": 0,
+        "hints_opened": 1,
+        "hints_total": 3,
+        "meant_minutes": 5,
+        "minutes": None,
+        "passed": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("verb", "wrong"), [("hint", "9.1"), ("check", "9"), ("check", "1.9"), ("reset", "1.1")]
+)
+def test_unknown_tasks_and_sections(own, verb, wrong):
+    found = lab(verb, wrong, env=own)
+    assert found.returncode == 1
+    assert found.stderr.startswith("lab: There is no ") and repr(wrong) in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["passed"], 0),
+        (["passed", "passed"], 0),
+        (["passed", "not yet"], 1),
+        (["not attempted"], 1),
+    ],
+)
+def test_the_status_of_check(monkeypatch, states, status):
+    outcomes = [SimpleNamespace(state=state) for state in states]
+    monkeypatch.setattr(checks, "show", lambda task: outcomes)
+    assert CliRunner().invoke(cli.app, ["check", "1"]).exit_code == status
+
+
+def test_check_finds_the_lab_from_where_it_is_called(own, tmp_path):
+    shutil.copytree(ROOT / "final" / "Lab1-Unit-Testing", tmp_path / "lab")
+    found = lab("check", "1.3", env=own, cwd=tmp_path / "lab")
+    assert found.returncode == 1
+    assert found.stdout.startswith("task 1.3 · Tell the job where its input is: not yet\n")
+    assert str(tmp_path / "lab") in found.stdout
+    assert "next       hint 1 of 4: ./lab hint 1.3" in found.stdout
+
+
+def test_clean_leaves_progress_and_kept_work(own, tmp_path):
+    state = tmp_path / "state"
+    lab("hint", "1.3", env=own)
+    (state / "kept" / "2026").mkdir(parents=True)
+    (state / "jobs").mkdir()
+    found = lab("clean", "--yes", env=own)
+    assert found.returncode == 0
+    assert sorted(path.name for path in state.iterdir()) == ["kept", "progress.json"]
+    assert f"not {state}/progress.json, {state}/kept" in found.stdout
+    assert lab("clean", "--yes", "--progress", env=own).returncode == 0
+    assert not state.exists()
 
 
 # --- doctor

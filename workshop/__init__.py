@@ -2,12 +2,44 @@
 
 from pathlib import Path
 
+from workshop.emulator.errors import WorkshopError
+
 #: The folder that holds the labs, `data/` and `./lab`.
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def connect() -> None:
-    """Send the AWS calls of this process to the emulator (`workshop.emulator.connection`)."""
-    from workshop.emulator import connection  # every Python under ./lab imports this package
+    """Send the AWS calls of this process to the emulator (`workshop.emulator.connection`).
+
+    In a notebook, the checks see from now on what its cells ran, saved or not.
+    """
+    from workshop.course.checks import live  # every Python under ./lab imports this package
+    from workshop.emulator import connection
 
     connection.connect()
+    live.watch()
+
+
+class NotAttempted(WorkshopError):
+    """A cell came to a task that the learner has not done yet: the message says what to do."""
+
+
+def not_attempted(number: str) -> None:
+    """Stop the notebook here: this stands where a task's code belongs. Raises NotAttempted."""
+    from workshop.course import hints
+
+    raise NotAttempted(hints.not_attempted(number))
+
+
+def check(number: str | float | None = None) -> None:
+    """Print how far a task is, like "1.3"; a section's tasks for "1"; all for nothing."""
+    from workshop.course import checks
+
+    checks.show(number)
+
+
+def hint(number: str | float, rung: int | None = None) -> None:
+    """Show the next hint of a task, like "1.3". It never refuses; `rung` shows a certain one."""
+    from workshop.course import hints
+
+    hints.show(number, rung)

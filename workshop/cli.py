@@ -14,6 +14,9 @@ from typer.core import TyperGroup
 from workshop import ROOT
 from workshop.emulator.errors import WorkshopError
 
+#: What `clean` leaves in the state folder: the progress, and work that was set aside.
+LEARNERS_OWN = ("progress*.json", "kept", "replaced")
+
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -128,6 +131,55 @@ def exec_(
 
 
 @app.command()
+def check(
+    task: Annotated[
+        str | None, typer.Argument(metavar="[SECTION[.TASK]]", help="1 or 1.2; else all tasks.")
+    ] = None,
+) -> None:
+    """Look at your work: is a task done, and if not, what is there and what should be?"""
+    from workshop.course import checks
+
+    outcomes = checks.show(task)
+    raise typer.Exit(0 if all(one.state == checks.PASSED for one in outcomes) else 1)
+
+
+@app.command()
+def hint(
+    task: Annotated[str, typer.Argument(metavar="SECTION.TASK", help="A task, like 1.2.")],
+    rung: Annotated[
+        int | None, typer.Option(metavar="N", help="Show hint N, and not the next one.")
+    ] = None,
+) -> None:
+    """Show the next hint of a task."""
+    from workshop.course import hints
+
+    hints.show(task, rung)
+
+
+@app.command()
+def progress(
+    json: Annotated[bool, typer.Option("--json", help="For programs: as JSON.")] = False,
+) -> None:
+    """Show which tasks are done, the hints you opened, the time you took."""
+    from workshop.course import progress_report
+
+    if json:
+        typer.echo(progress_report.as_json())
+    else:
+        progress_report.show()
+
+
+@app.command()
+def reset(
+    section: Annotated[str, typer.Argument(metavar="SECTION", help="1, 2 or 3.")],
+) -> None:
+    """Start a section again; your own work is kept aside."""
+    from workshop.course import reset as course_reset
+
+    course_reset.show(section)
+
+
+@app.command()
 def doctor() -> None:
     """Check this machine: each line says ok, or what to do."""
     from workshop import machine
@@ -163,9 +215,12 @@ def data(
 @app.command()
 def clean(
     runs: Annotated[bool, typer.Option("--runs", help="Remove runs/ too.")] = False,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Remove your progress and kept work too.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Stop the emulated AWS and remove all that it keeps."""
+    """Stop the emulated AWS and remove all that it keeps. Your progress stays."""
     import shutil
 
     from workshop import terminal
@@ -174,27 +229,35 @@ def clean(
     running = ", ".join(job.name for job in engine.running())
     if running:
         raise WorkshopError(f"Jobs are running here: {running}. Stop them first.")
-    folders = [state.folder(), *([ROOT / "runs"] if runs else [])]
+    top = state.folder()
+    own = [] if progress else [path for pattern in LEARNERS_OWN for path in top.glob(pattern)]
+    folders = [top, *([ROOT / "runs"] if runs else [])]
     folders = [folder for folder in folders if folder.is_dir()]
     names = " and ".join(terminal.shown(folder) for folder in folders)
-    if not yes and not typer.confirm(f"Remove {names}?"):
+    stays = ", ".join(terminal.shown(path) for path in own)
+    but = f" (not {stays})" if own else ""
+    if not yes and not typer.confirm(f"Remove {names}{but}?"):
         raise typer.Exit(1)
     server.stop()
     for folder in folders:
         try:
-            shutil.rmtree(folder)
+            if folder == top and own:
+                for path in set(top.iterdir()) - set(own):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            else:
+                shutil.rmtree(folder)
         except OSError as error:
             raise WorkshopError(f"{folder} cannot be removed: {error}.") from error
-    typer.echo(f"Removed {names}.")
+    typer.echo(f"Removed {names}{but}.")
 
 
 @app.command()
 def build(
     check: Annotated[
-        bool, typer.Option("--check", help="Only compare final/ with source/; change nothing.")
+        bool, typer.Option("--check", help="Only compare with source/; change nothing.")
     ] = False,
 ) -> None:
-    """For authors: render source/ into final/."""
+    """For authors: render source/ into the labs, hints/ and final/."""
     from workshop.course import build as course_build
 
     if not check:
@@ -204,8 +267,11 @@ def build(
     for difference in differences:
         typer.echo(difference)
     if differences:
-        raise WorkshopError("final/ is not what source/ gives: run ./lab build, and commit final/.")
-    typer.echo("final/ is what source/ gives.")
+        count = f"{len(differences)} file{'s are' if len(differences) > 1 else ' is'}"
+        raise WorkshopError(
+            f"{count} not what source/ gives: run ./lab build, and commit what it writes."
+        )
+    typer.echo("The labs, hints/ and final/ are what source/ gives.")
 
 
 def _become(command: list[str], environment: dict[str, str]) -> None:

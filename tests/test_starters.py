@@ -1,0 +1,86 @@
+"""The committed starters: they run until the first gap, and a job says which one is left."""
+
+from __future__ import annotations
+
+import shutil
+
+import boto3
+import nbformat
+import pytest
+
+import workshop
+from workshop import ROOT
+from workshop.course import ladder, manifest, notebooks
+from workshop.emulator import connection, server
+
+SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
+IDS = [section.notebook for _, section in SECTIONS]
+
+
+def s3():
+    return boto3.client(
+        "s3",
+        endpoint_url=server.ensure(),
+        region_name=server.REGION,
+        aws_access_key_id=server.ACCESS_KEY,
+        aws_secret_access_key=server.SECRET_KEY,
+    )
+
+
+def run(path, monkeypatch) -> notebooks.Failure:
+    """Run a notebook that has to fail."""
+    for name, value in connection.environment().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(notebooks.Failure) as failure:
+        notebooks.execute(path)
+    return failure.value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=IDS)
+def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch):
+    """It then says what to do, and nothing else."""
+    if section.number == 3:  # it looks for a model first
+        s3().create_bucket(Bucket="sagemaker-us-east-1-123456789012")
+        s3().put_object(
+            Bucket="sagemaker-us-east-1-123456789012", Key="Training/job/output/model.tar.gz"
+        )
+    folder = shutil.copytree(ROOT / lab.folder, tmp_path / lab.folder)
+    failure = run(folder / f"{section.notebook}.ipynb", monkeypatch)
+    first = section.tasks[0]
+    told = f"task {first.number} not attempted: {first.what}"
+    assert "Traceback" not in failure.error
+    assert told in failure.error
+    assert f'workshop.hint("{first.number}")' in failure.error
+    assert f'workshop.not_attempted("{first.number}")' in failure.source
+
+
+@pytest.mark.slow
+def test_a_job_whose_script_has_a_gap(tmp_path, monkeypatch):
+    """It fails, and the gap's sentence is its error."""
+    lab = manifest.lab_of("1.6")
+    ladder.materialise(tmp_path / lab.folder, lab=lab, open={"1.6"})
+    failure = run(tmp_path / lab.folder / "1-preprocessing.ipynb", monkeypatch)
+    told = f"NotImplementedError: task 1.6 not attempted: {manifest.task('1.6').what}"
+    assert failure.job_error.endswith(told)
+
+
+@pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=IDS)
+def test_a_starter_has_its_gaps_and_checks(lab, section):
+    """Each task of the section is a gap in its files, and is checked once in the notebook."""
+    notebook = nbformat.read(ROOT / lab.folder / f"{section.notebook}.ipynb", as_version=4)
+    sources = "\n".join(cell.source for cell in notebooks.code_cells(notebook))
+    scripts = (ROOT / lab.folder / section.scripts).glob("*.py")
+    files = sources + "".join(path.read_text() for path in scripts)
+    for task in section.tasks:
+        in_notebook = files.count(f'workshop.not_attempted("{task.number}")')
+        assert in_notebook + files.count(f"task {task.number} not attempted: ") == 1
+        assert sources.count(f'workshop.check("{task.number}")') == 1
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+
+
+def test_the_sentinel():
+    task = manifest.tasks()[0]
+    with pytest.raises(workshop.NotAttempted) as error:
+        workshop.not_attempted(task.number)
+    assert str(error.value).startswith(f"task {task.number} not attempted: {task.what}\n")

@@ -1,0 +1,253 @@
+"""What the learner has tried, opened and passed: one text file, `.lab/progress.json`.
+
+```json
+{
+ "format": 1,
+ "tasks": {
+  "1.3": {
+   "first_seen": "2026-11-20T14:02:11+00:00",
+   "attempts": 2,
+   "state": "passed",
+   "passed": "2026-11-20T14:11:40+00:00",
+   "hints": {"1": "2026-11-20T14:05:02+00:00"}
+  }
+ }
+}
+```
+
+Two notebooks and a terminal may write at the same time: each change is made under a lock, and the
+file is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from workshop.emulator import state
+
+FORMAT = 1
+NAME = "progress.json"
+
+NOT_CHECKED = "not checked"
+NOT_ATTEMPTED = "not attempted"
+NOT_YET = "not yet"
+PASSED = "passed"
+STATES = (NOT_ATTEMPTED, NOT_YET, PASSED)  # what a check can say
+
+_NUMBER = re.compile(r"\d+\.\d+")
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """How far one task is. `state` is what the last check said; `passed` stays once it is set."""
+
+    state: str = NOT_CHECKED
+    attempts: int = 0  # checks that found something to look at, up to the first that passed
+    hints: tuple[int, ...] = ()  # rungs opened, ascending
+    first_seen: datetime | None = None
+    passed: datetime | None = None
+
+    @property
+    def minutes(self) -> int | None:
+        """Whole minutes from the first sight of the task to its first passed check."""
+        if self.first_seen is None or self.passed is None:
+            return None
+        return max(0, round((self.passed - self.first_seen).total_seconds() / 60))
+
+
+# --- write -------------------------------------------------------------------------------------
+
+
+def record_seen(number: str) -> None:
+    """Note that the learner met this task; only the first time counts."""
+    _change(number, lambda task: None)
+
+
+def record_hint(number: str, rung: int) -> None:
+    """Note that this rung (from 1) was opened; only the first time counts."""
+    _change(number, lambda task: task["hints"].setdefault(str(rung), _now()))
+
+
+def record_check(number: str, result: str) -> None:
+    """Note what a check said: one of STATES.
+
+    `not attempted` is no attempt, and does not start the clock: `./lab check` looks at tasks that
+    the learner has not come to.
+    """
+    if result not in STATES:
+        raise ValueError(f"a check says one of {', '.join(STATES)}, not {result!r}")
+    untouched = result == NOT_ATTEMPTED
+
+    def note(task: dict) -> None:
+        task["state"] = result
+        if not untouched and not task["passed"]:
+            task["attempts"] += 1
+        if result == PASSED:
+            task["passed"] = task["passed"] or _now()
+
+    _change(number, note, start_clock=not untouched)
+
+
+def _change(number: str, change: Callable[[dict], object], *, start_clock: bool = True) -> None:
+    """Apply a change to one task. A file that cannot be written must not stop a lesson."""
+    try:
+        with _locked():
+            tasks = _load()
+            task = tasks.setdefault(number, _as_task({}))
+            before = json.dumps(task)
+            if start_clock and not task["first_seen"]:
+                task["first_seen"] = _now()
+            change(task)
+            if json.dumps(task) != before:
+                _replace(tasks)
+    except OSError as error:
+        _say(f"your progress could not be saved in {_path()}: {error.strerror or error}.")
+
+
+# --- read --------------------------------------------------------------------------------------
+
+
+def opened(number: str) -> tuple[int, ...]:
+    """Return the rungs of a task's ladder that were opened, ascending."""
+    return of(number).hints
+
+
+def of(number: str) -> TaskProgress:
+    """Return how far one task is."""
+    return summary().get(number, TaskProgress())
+
+
+def summary() -> dict[str, TaskProgress]:
+    """Return all tasks that something is known of, by number, in order."""
+    try:
+        with _locked():
+            tasks = _load()
+    except OSError as error:
+        _say(f"{_path()} cannot be read: {error.strerror or error}.")
+        return {}
+    return {
+        number: TaskProgress(
+            state=task["state"],
+            attempts=task["attempts"],
+            hints=tuple(sorted(map(int, task["hints"]))),
+            first_seen=_time(task["first_seen"]),
+            passed=_time(task["passed"]),
+        )
+        for number, task in sorted(tasks.items(), key=lambda item: order(item[0]))
+    }
+
+
+def order(number: str) -> tuple[int, ...]:
+    """Return the key that sorts task numbers: 1.2 before 1.10."""
+    return tuple(map(int, number.split(".")))
+
+
+# --- the file ----------------------------------------------------------------------------------
+
+
+def _path() -> Path:
+    return state.folder() / NAME
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    with open(state.folder() / "progress.lock", "a") as lock:
+        with contextlib.suppress(OSError):  # some network folders have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _load() -> dict[str, dict]:
+    """Return the tasks of the file; put a damaged file aside, say so, and start anew."""
+    try:
+        text = _path().read_bytes().decode()
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        return _start_anew(str(error))
+    try:
+        content = json.loads(text)
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']!r}, this workshop knows {FORMAT}")
+        return {_as_number(number): _as_task(task) for number, task in content["tasks"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return _start_anew(f"no {error}" if isinstance(error, KeyError) else str(error))
+
+
+def _start_anew(why: str) -> dict:
+    path = _path()
+    aside = path.with_name(f"progress-damaged-{datetime.now():%Y-%m-%d-%H%M%S-%f}.json")
+    path.rename(aside)
+    _say(
+        f"your progress could not be read from {path} ({why}). "
+        f"The file is kept as {aside.name}, and a new one is started. Your work is not touched."
+    )
+    return {}
+
+
+def _replace(tasks: dict[str, dict]) -> None:
+    content = {"format": FORMAT, "tasks": dict(sorted(tasks.items(), key=lambda i: order(i[0])))}
+    path = _path()
+    descriptor, temporary = tempfile.mkstemp(prefix=f"{NAME}.", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())  # else a crash of the machine can leave an empty file
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _as_number(number: str) -> str:
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(f"{number!r} is no task")
+    return number
+
+
+def _as_task(task: dict) -> dict:
+    """Return a task with all its fields; raise when one of them cannot be what it should be."""
+    whole = {
+        "first_seen": task.get("first_seen"),
+        "attempts": int(task.get("attempts", 0)),
+        "state": task.get("state", NOT_CHECKED),
+        "passed": task.get("passed"),
+        "hints": dict(task.get("hints", {})),
+    }
+    if whole["state"] not in (NOT_CHECKED, *STATES):
+        raise ValueError(f"{whole['state']!r} is no state")
+    for when in (whole["first_seen"], whole["passed"], *whole["hints"].values()):
+        _time(when)
+    for rung in whole["hints"]:
+        int(rung)
+    return whole
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    # A person may have written it by hand, without a zone.
+    return time if time.tzinfo else time.astimezone()
+
+
+def _say(message: str) -> None:
+    print(f"workshop: {message}", file=sys.stderr)
