@@ -177,7 +177,7 @@ script_processor.run(
         '--images_dir', base + 'input/images_dir',
         '--annotations_dir', base + 'input/annotations_dir',
         '--annotation_out', base + 'output/annotation.json'])
-print(session.list_s3_files(bucket, 'preprocessing'))
+print(session.list_s3_files(bucket, 'preprocessing/'))
 copy = script_processor.jobs[-1].describe()['ProcessingOutputConfig']['Outputs'][1]['S3Output']
 print(session.read_s3_file(bucket, copy['S3Uri'].split('/', 3)[3] + '/found'))
 """,

@@ -283,7 +283,9 @@ def emulator(tmp_path_factory, own_state):
     folder = str(tmp_path_factory.mktemp("state"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKSHOP_STATE", folder)
-        yield folder, server.ensure()
+        endpoint = server.ensure()
+    yield folder, endpoint
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKSHOP_STATE", folder)
         server.stop()
 
