@@ -1,8 +1,8 @@
 """The course proves itself: every ladder leads up to its solution, every gap is found by its check.
 
 Each task is taken alone: the lab is the solution, and only this task's region holds the gap, then
-one rung after the other. The section's notebook runs each time, with real jobs, on a small part of
-the digits.
+one rung after the other. And all are taken together: from the starter, task by task, to the
+solution. The section's notebook runs each time, with real jobs, on a small part of the digits.
 """
 
 from __future__ import annotations
@@ -116,6 +116,21 @@ def test_a_ladder_climbs_to_its_solution(number, run, solved):
             assert passed[-1] >= passed[-2], told
             assert found[number] != checks.PASSED or "..." not in rung.code, told
             stages.append(found)
+
+
+@pytest.mark.parametrize("section", LAB.sections, ids=lambda section: section.notebook)
+def test_a_starter_becomes_the_solution_task_by_task(section, run, solved):
+    """From all gaps open to none, each task done by its last rung: what passed stays passed."""
+    order = [task.number for task in section.tasks]
+    passed: set[str] = set()
+    for done in range(len(order)):
+        last = {number: len(LADDERS[number]) for number in order[:done]}
+        found, told = run(section, open=set(order[done:]), rungs=last)
+        now = {number for number, state in found.items() if state == checks.PASSED}
+        assert passed <= now <= set(last), told
+        assert all(found[n] == checks.NOT_ATTEMPTED for n in order[done:]), told
+        passed = now
+    assert passed < set(order)  # and the solution passes them all (`solved`)
 
 
 def test_with_every_last_rung_the_lab_is_the_solution(tmp_path):
