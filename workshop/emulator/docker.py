@@ -88,7 +88,7 @@ def _up(file: Path) -> int:
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stop)
-        sandbox._die_with_parent(signal.SIGTERM)
+        sandbox.die_with_parent(signal.SIGTERM)
         result = job.run(output.write)
     except WorkshopError as error:
         result = engine.Result(1, str(error), unseen=str(error))
@@ -178,7 +178,11 @@ def _about(host: engine.Host) -> tuple[str, str]:
 
 def _failure_file() -> Path:
     """Where the error of the last failed job of the process that called us is kept."""
-    return state.folder("failures") / str(os.getppid())
+    folder = state.folder("failures")
+    for path in folder.iterdir():
+        if not _alive(int(path.name)):
+            path.unlink(missing_ok=True)
+    return folder / str(os.getppid())
 
 
 # --- output -------------------------------------------------------------------------------

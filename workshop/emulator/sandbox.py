@@ -100,7 +100,8 @@ def _bind(source: str, target: str, read_only: bool = False) -> None:
         _mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | keep)
 
 
-def _die_with_parent(number: int) -> None:
+def die_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends (prctl(2))."""
     if sys.platform == "linux":
         _libc().prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
@@ -183,7 +184,7 @@ def _start(spec: dict) -> int:
     child = os.fork()
     if child:
         return child
-    _die_with_parent(signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
@@ -214,7 +215,7 @@ def _in_namespaces(spec: dict) -> int:
     _unshare()
     first = os.fork()  # the first process of the new process namespace
     if first == 0:
-        _die_with_parent(signal.SIGKILL)
+        die_with_parent(signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _check(_libc().sethostname(os.fsencode(spec["name"]), len(spec["name"])), "sethostname")
         _build_root(spec["root"], spec)
@@ -311,7 +312,7 @@ def _try_namespaces() -> int:
 def main(arguments: list[str]) -> int:
     if arguments == ["--probe"]:
         return _try_namespaces()
-    _die_with_parent(signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     with open(arguments[0]) as file:
         spec = json.load(file)
     # A Ctrl-C goes to every process of the terminal; the engine decides what ends when.
