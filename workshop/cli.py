@@ -15,7 +15,7 @@ from workshop import ROOT
 from workshop.emulator.errors import WorkshopError
 
 #: What `clean` leaves in the state folder: the progress, and work that was set aside.
-LEARNERS_OWN = ("progress*.json", "kept", "replaced")
+LEARNERS_OWN = ("progress*.json", "kept")
 
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 

@@ -197,12 +197,16 @@ def _start_anew(why: str) -> dict:
 
 def _replace(tasks: dict[str, dict]) -> None:
     content = {"format": FORMAT, "tasks": dict(sorted(tasks.items(), key=lambda i: order(i[0])))}
-    path = _path()
-    descriptor, temporary = tempfile.mkstemp(prefix=f"{NAME}.", dir=path.parent)
+    write_in_one_step(_path(), (json.dumps(content, indent=1) + "\n").encode())
+
+
+def write_in_one_step(path: Path, content: bytes) -> None:
+    """Write a file that is never half there: a reader, or a crash, meets the old one or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+        with open(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())  # else a crash of the machine can leave an empty file
         os.chmod(temporary, 0o644)

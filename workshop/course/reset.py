@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +48,7 @@ def reset(number: int | str, root: Path = ROOT) -> Reset:
         kept = _keep(lab, folder, [present[name] for name in changed if name in present])
         for name in changed:
             if name in starter:
-                _replace(folder / name, starter[name])
+                progress_file.write_in_one_step(folder / name, starter[name])
             else:
                 (folder / name).unlink()
         _remove_empty_folders(folder / section.scripts)
@@ -138,21 +136,6 @@ def _keep(lab: manifest.Lab, folder: Path, paths: list[Path]) -> Path | None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy, follow_symlinks=False)
     return kept
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step: an interrupted reset leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _remove_empty_folders(folder: Path) -> None:
