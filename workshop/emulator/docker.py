@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workshop.emulator import engine, images, sandbox, state
+from workshop.emulator import contract, engine, images, sandbox, state
 from workshop.emulator.errors import WorkshopError
 
 # The SDK looks for "v2" in this line.
@@ -146,20 +146,10 @@ def _words(command: str | list | None) -> list[str]:
 
 
 def _emulator_for_host() -> dict[str, str]:
-    """AWS settings that the SDK does not hand to a container, where the emulator is used.
-
-    The training toolkit reads ``S3_ENDPOINT_URL`` (``sagemaker_training/params.py``).
-    """
+    """AWS settings that the SDK does not hand to a container, where the emulator is used."""
     endpoint = os.environ.get("HOST_ENDPOINT")
-    if not endpoint:
-        return {}
-    names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "WORKSHOP_ENDPOINT")
     region = os.environ.get("AWS_REGION", "us-east-1")
-    return dict.fromkeys(names, endpoint) | {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    return contract.aws_settings(endpoint, region) if endpoint else {}
 
 
 def _about(host: engine.Host) -> tuple[str, str]:

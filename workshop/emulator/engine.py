@@ -24,7 +24,7 @@ from pathlib import Path
 from workshop.emulator import images, sandbox, state
 from workshop.emulator.errors import WorkshopError
 
-#: Seconds a host has to end by itself after SIGTERM.
+#: Seconds a host has to end by itself after SIGTERM, where nothing else is said.
 GRACE = 5.0
 
 #: Settings of the learner's machine that a host needs to reach a package index.
@@ -74,12 +74,16 @@ class Result:
 class Job:
     """The hosts of one job, from start to end."""
 
-    def __init__(self, hosts: Sequence[Host], *, name: str = "", kind: str = "") -> None:
+    def __init__(
+        self, hosts: Sequence[Host], *, name: str = "", kind: str = "", grace: float = GRACE
+    ) -> None:
         """Prepare to run ``hosts``; ``name`` and ``kind`` are for those who watch.
 
-        Raises WorkshopError when the machine cannot run them.
+        ``grace`` is how many seconds a host has to end by itself once it is told to. Raises
+        WorkshopError when the machine cannot run them.
         """
         self._hosts = hosts
+        self._grace = grace
         self._mode, reason = _mode()
         if self._mode == sandbox.NONE:
             raise WorkshopError(f"Jobs cannot run here: {reason}")
@@ -114,15 +118,18 @@ class Job:
             _remove(self._folder)
 
     def stop(self) -> None:
-        """Send SIGTERM to all hosts, and SIGKILL after ``GRACE``. A second call kills at once."""
+        """Send SIGTERM to all hosts, and SIGKILL after the grace. A second call kills at once.
+
+        Any thread may call it, at any time.
+        """
         if self._stopping is None:
-            self._stopping = time.monotonic() + GRACE
+            self._stopping = time.monotonic() + self._grace
             self._signal(signal.SIGTERM)
         else:
             self._stopping = 0.0
 
     def _signal(self, number: int) -> None:
-        for process in self._processes.values():
+        for process in list(self._processes.values()):
             if process.poll() is None:
                 process.send_signal(number)
 
@@ -143,6 +150,8 @@ class Job:
                 self._processes[host.name] = process
                 pending[host.name] = b""
                 selector.register(process.stdout, selectors.EVENT_READ, host.name)
+            if self._stopping is not None:  # told so while the hosts were started
+                self._signal(signal.SIGTERM)
             while selector.get_map():
                 for key, _ in selector.select(timeout=0.2):
                     data = os.read(key.fd, 65536)
@@ -239,7 +248,8 @@ class Job:
 
     def _hosts_file(self) -> str:
         """Give each host a loopback address of its own, so that two may use the same port."""
-        network = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
+        number = int(self._folder.name, 16)
+        network = f"127.{number // 250 % 250 + 1}.{number % 250 + 1}"
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         lines += [f"{network}.{n} {host.name}" for n, host in enumerate(self._hosts, 1)]
         return "\n".join(lines) + "\n"
@@ -322,8 +332,10 @@ def _failure(host: str, code: int, log: Path) -> Result:
 
     The training toolkit writes lines of its own after the script's traceback; they are cut.
     """
-    text = _tail(log, 1 << 20).decode(errors="replace")
-    text = re.sub(rf"(?m)^{re.escape(host)} \| ", "", text).rstrip()
+    text = _tail(log, 1 << 20).decode(errors="replace").rstrip()
+    own = re.findall(rf"(?m)^{re.escape(host)} \| (.*)$", text)
+    if own:  # one of several hosts: what the others wrote may stand between its lines
+        text = "\n".join(own)
     how = f"{host} exited with code {code}."
     if code > 128:
         try:
@@ -334,8 +346,8 @@ def _failure(host: str, code: int, log: Path) -> Result:
             how += " A machine does that when it has no memory left."
     start = text.rfind(_TRACEBACK)
     if start < 0:
-        own = [line for line in text.splitlines() if not _TOOLKIT.match(line)]
-        last = "\n".join(own[-_LAST_LINES:]).strip()
+        lines = [line for line in text.splitlines() if not _TOOLKIT.match(line)]
+        last = "\n".join(lines[-_LAST_LINES:]).strip()
         error = f"{last}\n{how}".strip()
         return Result(code, error, unseen=how if text.endswith(last) else error)
     while text[:start].rstrip().endswith(_CHAINS) and text.rfind(_TRACEBACK, 0, start) >= 0:

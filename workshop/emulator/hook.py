@@ -13,6 +13,7 @@ does not come through botocore (the SDK's telemetry, instance metadata) is refus
 from __future__ import annotations
 
 import atexit
+import http.client
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ import re
 import socket
 import sys
 import time
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import wrapt
 
@@ -38,8 +39,15 @@ def _redirect(request, **_) -> None:
         request.url = urlunsplit((endpoint.scheme, endpoint.netloc, path, url.query, ""))
     elif url.netloc != endpoint.netloc:
         return
+    if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
+        # The emulator keeps it with the job, for workshop.emulator.records.
+        request.headers["X-Workshop-Directory"] = quote(os.getcwd())
     if not _answers(endpoint.hostname, endpoint.port):
         _restart(request)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _refuse_aws(connection) -> None:
@@ -55,6 +63,30 @@ def _refuse_aws(connection) -> None:
         return connect(address, *arguments, **options)
 
     connection.create_connection = create_connection
+
+
+class _Profiles(dict):
+    """The profiles of an AWS config file; a name that is not there stands for the default one."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> dict:
+        return self.get("default", {})
+
+
+def _take_any_profile(configloader) -> None:
+    """Let code run that names a profile of somebody else's: all have the emulator's credentials.
+
+    botocore raises ProfileNotFound otherwise (``botocore/session.py``, ``get_scoped_config``).
+    """
+    load = configloader.load_config
+
+    def load_config(filename: str) -> dict:
+        content = load(filename)
+        return content | {"profiles": _Profiles(content["profiles"])}
+
+    configloader.load_config = load_config
 
 
 def _drop_telemetry(telemetry) -> None:
@@ -83,6 +115,51 @@ def _keep_tracebacks(rich_traceback) -> None:
     rich_traceback.install = install_for_others
 
 
+class _Moment(float):
+    """A time, whose distance to another moment counts a thousandfold."""
+
+    def __sub__(self, other: float) -> float:
+        distance = float(self) - float(other)
+        return distance * 1000 if isinstance(other, _Moment) else distance
+
+
+class _ClockOfNews:
+    """Stands for the ``time`` module in ``sagemaker.session``, so that nobody waits for nothing.
+
+    There, ``logs_for_job`` and ``logs_for_processing_job`` sleep for 10 s at a time, and ask for
+    a job's status only when ``time.time() - last >= 30``: a job of one second takes 40. Here a
+    sleep ends when a job of the emulator has news (a line of output, another status), and each
+    look at the logs is a look at the status. Times are real, so a ``timeout`` that is given holds.
+    """
+
+    _seen = 0  # the number of the last news
+
+    def time(self) -> float:
+        return _Moment(time.time())
+
+    def sleep(self, seconds: float) -> None:
+        endpoint = urlsplit(os.environ["WORKSHOP_ENDPOINT"])
+        connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=30)
+        began = time.monotonic()
+        try:
+            path = f"/_workshop/news?after={self._seen}&seconds={min(seconds, 2)}"
+            connection.request("GET", path)
+            self._seen = json.load(connection.getresponse())["number"]
+        except (OSError, ValueError, KeyError):
+            time.sleep(min(seconds, 1))
+        finally:
+            connection.close()
+        # News come in crowds: one look for all that comes in a tenth of a second.
+        time.sleep(max(0.0, min(seconds, 0.1) - (time.monotonic() - began)))
+
+    def __getattr__(self, name: str):
+        return getattr(time, name)
+
+
+def _look_when_there_is_news(session) -> None:
+    session.time = _ClockOfNews()
+
+
 def _record_jobs(local_session) -> None:
     """Keep what each local job was asked for, for ``workshop.emulator.records``.
 
@@ -93,6 +170,7 @@ def _record_jobs(local_session) -> None:
     def create(kind: str):
         def wrapper(wrapped, _client, arguments, request):
             name = request[f"{kind.title()}JobName"]
+            _warn(kind, request)
             record = {
                 "kind": kind,
                 "name": name,
@@ -116,6 +194,14 @@ def _record_jobs(local_session) -> None:
     for kind in ("processing", "training"):
         name = f"LocalSagemakerClient.create_{kind}_job"
         wrapt.wrap_function_wrapper(local_session, name, create(kind))
+
+
+def _warn(kind: str, request: dict) -> None:
+    """Say what AWS would refuse: in local mode the SDK checks nothing."""
+    from workshop.emulator import validation
+
+    for warning in validation.warnings(kind, request):
+        print(warning, file=sys.stderr, flush=True)
 
 
 def _write_json(path: str, content: dict) -> None:
@@ -181,6 +267,7 @@ def install() -> None:
     telemetry = "sagemaker.telemetry.telemetry_logging"
     wrapt.register_post_import_hook(_drop_telemetry, telemetry)
     wrapt.register_post_import_hook(_keep_tracebacks, "rich.traceback")
+    wrapt.register_post_import_hook(_look_when_there_is_news, "sagemaker.session")
     # Where the SDK was imported before: no traceback for each report that is refused.
     logging.getLogger(telemetry).setLevel(logging.CRITICAL)
     # No note at every client on where it found the settings that we made.
@@ -188,6 +275,7 @@ def install() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if "WORKSHOP_RECORDS" in os.environ:
         wrapt.register_post_import_hook(_record_jobs, "sagemaker.local.local_session")
+        wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         atexit.register(_show_job_error)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from workshop.emulator import state
@@ -39,3 +40,11 @@ def jobs(directory: Path | None = None) -> list[Record]:
     if directory is not None:
         found = [record for record in found if record.directory == directory.resolve()]
     return sorted(found, key=lambda record: record.started)
+
+
+def write(record: Record) -> None:
+    """Keep a record, or the newer form of one that is kept. A reader sees the one or the other."""
+    file = state.folder("records") / f"{record.name}-{int(record.started * 1e9)}.json"
+    incoming = file.with_suffix(".incoming")
+    incoming.write_text(json.dumps(asdict(record), default=str))
+    os.replace(incoming, file)

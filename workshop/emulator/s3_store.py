@@ -71,6 +71,27 @@ class S3Store:
         for file in set(known.values()) - set(now.values()):
             (self._contents / file).unlink(missing_ok=True)
 
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is such a bucket."""
+        return bucket in self._backend.buckets
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """Return the keys of a bucket's objects that start with ``prefix``, sorted."""
+        held = self._backend.buckets.get(bucket)
+        names = [name for name, _ in held.keys.items()] if held else []
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def file(self, bucket: str, key: str) -> Path:
+        """Return the file with an object's content, to be read only. KeyError when missing."""
+        return self._backend.buckets[bucket].keys[key].file
+
+    def put(self, bucket: str, contents: dict[str, Path | bytes]) -> None:
+        """Make or replace objects: keys, and files to copy or bytes. The bucket must exist."""
+        for key, content in contents.items():
+            data = content.read_bytes() if isinstance(content, Path) else content
+            self._backend.put_object(bucket, key, data, disable_notification=True)
+        self.save(bucket)
+
     def _load(self) -> None:
         for name, region in self._database.execute("SELECT name, region FROM buckets"):
             self._backend.create_bucket(name, region)

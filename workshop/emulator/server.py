@@ -1,4 +1,4 @@
-"""The emulated AWS: a moto server in the background, which keeps what S3 holds on disk.
+"""The emulated AWS: a moto server in the background, which runs jobs and keeps S3 on disk.
 
 One server serves everybody on a checkout. It listens on 127.0.0.1 only, ends by itself after an
 hour without a request or when its folder is removed, and is started again by whoever needs it, on
@@ -10,19 +10,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from workshop.emulator import state
+from workshop.emulator import contract, state
 from workshop.emulator.errors import WorkshopError
 
 ACCOUNT = "123456789012"
@@ -33,7 +35,11 @@ ROLE = "AmazonSageMaker-ExecutionRole-Workshop"
 ACCESS_KEY, SECRET_KEY = "ASIAWORKSHOPEMULATED", "workshop"
 
 _IDLE_SECONDS = 3600
-_STATUS_PATH = "/_workshop/status"
+_STATUS_PATH, _NEWS_PATH = "/_workshop/status", "/_workshop/news"
+_INTERRUPT_PATH = "/_workshop/interrupt/"
+#: The region in a request's signature: ``Credential=KEY/20261120/us-east-2/logs/aws4_request``.
+#: S3 stays out: a bucket of another region must say so (CreateBucket, LocationConstraint).
+_SIGNED_REGION = re.compile(r"(?<=/\d{8}/)[a-z0-9-]+(?=/(?!s3/))")
 
 
 # --- for those who use it -----------------------------------------------------------------
@@ -58,13 +64,27 @@ def status() -> dict | None:
     if not endpoint:
         return None
     try:
-        # No proxy of the environment may come between.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(endpoint + _STATUS_PATH, timeout=10) as answer:
-            found = json.load(answer)
+        found = _ask(endpoint + _STATUS_PATH)
     except (OSError, ValueError):
         return None
     return found if found.get("state") == str(state.folder()) else None
+
+
+def interrupt(job: str) -> None:
+    """Take its spot instance away from a running training job.
+
+    Raises WorkshopError when there is no such job, or when it has no spot instance now.
+    """
+    problem = _ask(ensure() + _INTERRUPT_PATH + urllib.parse.quote(job, safe=""))["problem"]
+    if problem:
+        raise WorkshopError(problem)
+
+
+def _ask(url: str) -> dict:
+    # No proxy of the environment may come between.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as answer:
+        return json.load(answer)
 
 
 def stop() -> None:
@@ -148,11 +168,13 @@ def _port() -> int:
 
 
 class _Application:
-    """moto's WSGI application, with what S3 holds written to disk before a write is answered."""
+    """moto's WSGI application, but for jobs; S3 is written to disk before a write is answered."""
 
     def __init__(self, endpoint: str) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+        from workshop.emulator.job_api import JobApi
+        from workshop.emulator.jobs import Jobs
         from workshop.emulator.s3_store import S3Store
 
         self.used = time.monotonic()
@@ -160,16 +182,59 @@ class _Application:
         self._store = S3Store(state.folder("s3"), ACCOUNT)
         self._moto = DomainDispatcherApplication(create_backend_app)
         _make_role()
+        keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        settings = contract.aws_settings(endpoint, REGION) | keys
+        self.jobs = Jobs(self._store, settings, ACCOUNT, REGION)
+        self._job_api = JobApi(self.jobs)
 
     def __call__(self, environment, start_response):
-        if environment["PATH_INFO"] == _STATUS_PATH:
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(self._about).encode()]
+        path = environment["PATH_INFO"]
+        if path == _STATUS_PATH:
+            return _json(start_response, 200, self._about)
         self.used = time.monotonic()
+        if path == _NEWS_PATH:  # from hook.py, while the SDK waits for a job
+            asked = dict(urllib.parse.parse_qsl(environment["QUERY_STRING"]))
+            number = self.jobs.news.wait(int(asked["after"]), float(asked["seconds"]))
+            return _json(start_response, 200, {"number": number})
+        if path.startswith(_INTERRUPT_PATH):
+            return _json(start_response, 200, {"problem": self._interrupt(path)})
+        # Whatever region a client is in, it finds the same jobs, logs, metrics and experiments.
+        signature = environment.get("HTTP_AUTHORIZATION", "")
+        signed = _SIGNED_REGION.search(signature)
+        region = signed[0] if signed else REGION
+        environment["HTTP_AUTHORIZATION"] = _SIGNED_REGION.sub(REGION, signature)
+        target = environment.get("HTTP_X_AMZ_TARGET", "")
+        if target.startswith("SageMaker."):
+            body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+            directory = environment.get("HTTP_X_WORKSHOP_DIRECTORY", "")
+            answered = self._job_api.answer(target, body, region, urllib.parse.unquote(directory))
+            if answered:
+                return _json(start_response, *answered)
+            environment["wsgi.input"] = io.BytesIO(body)
         answer = self._moto(environment, start_response)
         if environment["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
-            self._store.save(environment["PATH_INFO"].split("/")[1])
+            self._store.save(path.split("/")[1])
         return answer
+
+    def _interrupt(self, path: str) -> str:
+        name = path.removeprefix(_INTERRUPT_PATH)  # WSGI has decoded it
+        job = self.jobs.find("training", name)
+        if job is None:
+            running = [one.name for one in self.jobs if one.kind == "training" and not one.ended]
+            return (
+                f"There is no training job {name!r}. Running now: {', '.join(running) or 'none'}."
+            )
+        try:
+            job.interrupt()
+        except WorkshopError as error:
+            return str(error)
+        return ""
+
+
+def _json(start_response, status: int, content: dict) -> list[bytes]:
+    reason = "OK" if status == 200 else "Bad Request"
+    start_response(f"{status} {reason}", [("Content-Type", "application/x-amz-json-1.1")])
+    return [json.dumps(content).encode()]
 
 
 def _make_role() -> None:
@@ -224,12 +289,15 @@ def main() -> None:
 
     def end_when_idle() -> None:
         while time.monotonic() - application.used < _IDLE_SECONDS and remembered.exists():
+            if any(not job.ended for job in application.jobs):
+                application.used = time.monotonic()
             time.sleep(10)
         server.shutdown()
 
     threading.Thread(target=end_when_idle, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()
+    application.jobs.close()
 
 
 if __name__ == "__main__":
