@@ -173,6 +173,26 @@ def test_set_up_once(checkout):
     assert first.stdout == "1.0|/|run|a b\n"
     assert "setting up" in first.stderr and "done" in first.stderr
 
+    (paths,) = (checkout / ".venv").glob("lib/python3*/site-packages/workshop.pth")
+    folder, _ = paths.read_text().splitlines()
+    assert folder == str(checkout)
+    hooks = 'import sys; print([name for name in sys.modules if name.startswith("workshop.")])'
+    for name in ("emulator", "account"):
+        (checkout / "workshop" / name).mkdir()
+        (checkout / "workshop" / name / "hook.py").touch()
+    for settings, names in (
+        ({}, "[]"),
+        ({"WORKSHOP_ENDPOINT": "x"}, "['workshop.emulator', 'workshop.emulator.hook']"),
+        ({"WORKSHOP_AWS": "1"}, "['workshop.account', 'workshop.account.hook']"),
+        (
+            {"WORKSHOP_AWS": "1", "WORKSHOP_ENDPOINT": "x"},
+            "['workshop.emulator', 'workshop.emulator.hook']",
+        ),
+    ):
+        python = checkout / ".venv" / "bin" / "python"
+        found = call(checkout, "-I", "-c", hooks, program=str(python), **settings)
+        assert (found.stdout, found.stderr) == (f"{names}\n", "")
+
     began = time.perf_counter()
     second = call(checkout)
     assert second.stdout.startswith("1.0|") and second.stderr == ""

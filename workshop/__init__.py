@@ -1,5 +1,6 @@
 """The workshop's own package: an emulated SageMaker, and the course that runs on it."""
 
+import os
 from pathlib import Path
 
 from workshop.emulator.errors import WorkshopError
@@ -11,13 +12,25 @@ ROOT = Path(__file__).resolve().parent.parent
 def connect() -> None:
     """Send the AWS calls of this process to the emulator (`workshop.emulator.connection`).
 
-    In a notebook, the checks see from now on what its cells ran, saved or not.
+    Under `./lab start --aws` and its like they go to the learner's own account
+    (`workshop.account.connection`). In a notebook, the checks see from now on what its cells ran,
+    saved or not.
     """
-    from workshop.course.checks import live  # every Python under ./lab imports this package
+    if _in_own_account():  # every Python under ./lab imports this package, so: late imports
+        from workshop.account import connection
+
+        connection.connect()
+        return
+    from workshop.course.checks import live
     from workshop.emulator import connection
 
     connection.connect()
     live.watch()
+
+
+def _in_own_account() -> bool:
+    # As in workshop.pth: where both are set, nothing may reach AWS.
+    return "WORKSHOP_AWS" in os.environ and "WORKSHOP_ENDPOINT" not in os.environ
 
 
 class NotAttempted(WorkshopError):
@@ -33,6 +46,9 @@ def not_attempted(number: str) -> None:
 
 def check(number: str | float | None = None) -> None:
     """Print how far a task is, like "1.3"; a section's tasks for "1"; all for nothing."""
+    if _in_own_account():
+        print("The checks look into the emulated AWS: with your own account there are none.")
+        return
     from workshop.course import checks
 
     checks.show(number)

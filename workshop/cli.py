@@ -17,6 +17,8 @@ from workshop.emulator.errors import WorkshopError
 #: What `clean` leaves in the state folder: the progress, and work that was set aside.
 LEARNERS_OWN = ("progress*.json", "kept")
 
+AWS = Annotated[bool, typer.Option("--aws", help="Use your own AWS account. It costs money.")]
+
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
@@ -66,11 +68,14 @@ def run(
             metavar="DIR", help="Use another data set: a folder with MNIST's four IDX files."
         ),
     ] = None,
+    aws: AWS = False,
 ) -> None:
     """Run solutions end to end: Lab1, or the labs you name."""
     from workshop.course import run as course_run
 
-    raise typer.Exit(course_run.run(labs or ["Lab1"], data))
+    if aws:
+        os.environ.update(_own_account())
+    raise typer.Exit(course_run.run(labs or ["Lab1"], data, aws=aws))
 
 
 @app.command(context_settings=PASS_ON)
@@ -86,6 +91,7 @@ def start(
     docker: Annotated[
         bool, typer.Option("--docker", help="Run local jobs in a real Docker engine.")
     ] = False,
+    aws: AWS = False,
 ) -> None:
     """Open JupyterLab, connected to the emulated AWS. Arguments (--no-browser) go to it."""
     from workshop import machine
@@ -96,7 +102,7 @@ def start(
         found, engine = machine.docker_engine()
         if not found:
             raise WorkshopError(f"--docker needs a Docker engine: {engine}.")
-    environment = connection.environment()
+    environment = _own_account() if aws else connection.environment()
     # The kernel called python3 is the one of .venv, whatever else is installed.
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"
     # JupyterLab as a learner wants it: texts are shown as pages, and no question about news.
@@ -113,7 +119,8 @@ def start(
     ]
     if os.geteuid() == 0:  # containers, some Studio images
         command.append("--allow-root")
-    typer.echo("JupyterLab is starting, connected to the emulated AWS. Ctrl-C ends it.")
+    where = "your own AWS account" if aws else "the emulated AWS"
+    typer.echo(f"JupyterLab is starting, connected to {where}. Ctrl-C ends it.")
     _become([*command, *ctx.args], environment)
 
 
@@ -123,11 +130,23 @@ def exec_(
     command: Annotated[
         list[str], typer.Argument(metavar="CMD...", help="A program, its arguments.")
     ],
+    aws: AWS = False,
 ) -> None:
     """Run any program with the emulated AWS: ./lab exec -- python train.py"""
     from workshop.emulator import connection
 
-    _become([*command, *ctx.args], connection.environment())
+    _become([*command, *ctx.args], _own_account() if aws else connection.environment())
+
+
+@app.command()
+def interrupt(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The name of a training job.")],
+) -> None:
+    """Take the spot instance of a training job away, as AWS may do at any time."""
+    from workshop.emulator import server
+
+    server.interrupt(job)
+    typer.echo(f"{job} lost its instance. It goes on with another one, from its checkpoint.")
 
 
 @app.command()
@@ -180,8 +199,16 @@ def reset(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    aws: Annotated[
+        bool, typer.Option("--aws", help="Check your own AWS account, not this machine.")
+    ] = False,
+) -> None:
     """Check this machine: each line says ok, or what to do."""
+    if aws:
+        from workshop.account import doctor as account_doctor
+
+        raise typer.Exit(account_doctor.doctor())
     from workshop import machine
 
     raise typer.Exit(machine.doctor())
@@ -218,9 +245,16 @@ def clean(
     progress: Annotated[
         bool, typer.Option("--progress", help="Remove your progress and kept work too.")
     ] = False,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="Remove what the workshop made in your AWS account.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Stop the emulated AWS and remove all that it keeps. Your progress stays."""
+    if aws:
+        from workshop.account import clean as account_clean
+
+        raise typer.Exit(account_clean.clean(ask=None if yes else typer.confirm))
     import shutil
 
     from workshop import terminal
@@ -272,6 +306,17 @@ def build(
             f"{count} not what source/ gives: run ./lab build, and commit what it writes."
         )
     typer.echo("The labs, hints/ and final/ are what source/ gives.")
+
+
+def _own_account() -> dict[str, str]:
+    """Return the environment for a program that uses the learner's account; say which it is."""
+    from workshop import machine
+    from workshop.account import connection
+
+    found, _ = machine.docker_engine()
+    environment, account = connection.environment(stand_in=not found)
+    typer.echo(connection.describe(account), err=True)
+    return environment
 
 
 def _become(command: list[str], environment: dict[str, str]) -> None:

@@ -11,11 +11,11 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
 from workshop import ROOT, terminal
 from workshop.emulator import sandbox, server, state
 from workshop.emulator.errors import WorkshopError
+from workshop.terminal import Check
 
 DISK_GB = 1.0  # what jobs and their results need, once set-up is done
 MEMORY_GB = 2.0  # a notebook and a training job, each with TensorFlow or the SDK
@@ -25,14 +25,6 @@ MAIN_PACKAGES = ("sagemaker", "tensorflow", "tensorflow-cpu", "numpy", "moto", "
 
 #: https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-run-and-manage-metadata.html
 STUDIO_METADATA = Path("/opt/ml/metadata/resource-metadata.json")
-
-
-class Check(NamedTuple):
-    """One line of the report; `state` is ok, note (nothing to do) or FIX."""
-
-    name: str
-    state: str
-    finding: str
 
 
 def doctor() -> int:
@@ -48,17 +40,7 @@ def doctor() -> int:
         _docker(),
         _place(),
     ]
-    console = terminal.console()
-    rows = [(check.state, check.name, check.finding) for check in checks]
-    terminal.print_table(console, ["", "Check", "Finding"], rows)
-    blocked = [check for check in checks if check.state == "FIX"]
-    console.print()
-    if blocked:
-        names = ", ".join(check.name for check in blocked)
-        console.print(f"To do first: {names}. Then call ./lab doctor again.")
-        return 1
-    console.print("Everything is there: ./lab run")
-    return 0
+    return terminal.report(checks, again="./lab doctor", all_well="Everything is there: ./lab run")
 
 
 def docker_engine() -> tuple[bool, str]:

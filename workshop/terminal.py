@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,28 @@ def print_table(to: Console, header: Sequence[str], rows: Sequence[Sequence[str]
     for row in (header, *rows):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         to.print(line.rstrip())
+
+
+class Check(NamedTuple):
+    """One line of `./lab doctor`; `state` is ok, note (nothing to do) or FIX."""
+
+    name: str
+    state: str
+    finding: str
+
+
+def report(checks: Sequence[Check], *, again: str, all_well: str) -> int:
+    """Print checks and what to do first; return 1 when something is to be fixed, else 0."""
+    to = console()
+    rows = [(check.state, check.name, check.finding) for check in checks]
+    print_table(to, ["", "Check", "Finding"], rows)
+    blocked = list(dict.fromkeys(check.name for check in checks if check.state == "FIX"))
+    to.print()
+    if blocked:
+        to.print(f"To do first: {', '.join(blocked)}. Then call {again} again.")
+        return 1
+    to.print(all_well)
+    return 0
 
 
 def shown(path: os.PathLike | str) -> str:

@@ -88,6 +88,41 @@ def test_run(make_course, capsys, tmp_path):
     assert all(not cell.outputs for cell in notebooks.code_cells(committed))
 
 
+LOCAL_BY_ITSELF = """\
+# %% tags=["parameters"]
+LOCAL = False
+RAW_DATA = "data/raw"
+
+# %% tags=["key-figure"]
+import os
+print("LOCAL is", LOCAL, os.environ["WHERE"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("aws", [False, True])
+def test_each_notebook_has_its_own_local(make_course, capsys, monkeypatch, aws):
+    """With an account all run on SageMaker, and the emulated S3 has nothing to show."""
+    monkeypatch.setenv("WHERE", "here")
+    by_itself = LOCAL_BY_ITSELF.replace("False", "True")
+    root = write_final(make_course(**{"1-one": LOCAL_BY_ITSELF, "2-two": by_itself}))
+    if aws:
+        monkeypatch.setattr(run.connection, "environment", lambda: pytest.fail("the emulator"))
+        monkeypatch.setattr(run, "_written", lambda began: pytest.fail("the emulated S3"))
+    assert run.run(["lab1"], aws=aws, root=root) == 0
+    told = capsys.readouterr().out
+    assert "1-one.ipynb: done" in told
+    found = re.findall(r"done +\d+ +LOCAL is (\w+) here", told)
+    assert found == (["False", "False"] if aws else ["False", "True"])
+
+
+def test_a_lab_without_jobs_does_not_run_in_an_account(make_course):
+    root = write_final(make_course(**{"1-one": ONE}))
+    with pytest.raises(WorkshopError, match="starts no job on SageMaker"):
+        run.run(["lab0"], aws=True, root=root)
+    assert not (root / "runs").exists()
+
+
 @pytest.mark.slow
 def test_failure(make_course, capsys):
     """The job's own error is the last thing on the screen, once; what follows is not run."""
@@ -162,7 +197,7 @@ def test_ctrl_c_ends_everything(make_course):
     assert process.returncode != 0
     assert "done" not in out
     assert "Lab1 1-sleeps.ipynb: interrupted after " in out
-    _, alive = psutil.wait_procs([*below, *sleep], timeout=5)
+    _, alive = psutil.wait_procs([*below, *sleep], timeout=15)
     assert not alive
     assert server.status()
 

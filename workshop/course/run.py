@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -42,17 +43,24 @@ class Step:
         return f"{self.lab.folder.split('-')[0]} {self.path.name}"
 
 
-def run(names: list[str], data: Path | None = None, *, root: Path = ROOT) -> int:
+def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: Path = ROOT) -> int:
     """Run labs, each in a copy below `runs/`; return the exit status.
+
+    A notebook runs with its own `LOCAL`. With `aws`, this process is connected to a real account
+    (`workshop.account`), and every notebook runs with `LOCAL = False`.
 
     Raises WorkshopError, before anything starts, for an unknown lab or unfit raw data.
     """
     known = manifest.labs(root / "source")
     labs = list(dict.fromkeys(manifest.find(name, known) for name in names))
+    for lab in labs:
+        if aws and not lab.sections:
+            raise WorkshopError(f"{lab.folder} starts no job on SageMaker: run it without --aws.")
     raw_data = (data or DEFAULT_DATA).resolve()
     dataset.check(raw_data)
-    # Started here, it belongs to no notebook, and Ctrl-C in one leaves it alone.
-    environment = connection.environment()
+    # Started here, the emulator belongs to no notebook, and Ctrl-C in one leaves it alone.
+    environment = dict(os.environ) if aws else connection.environment()
+    values = {"RAW_DATA": str(raw_data)} | ({"LOCAL": False} if aws else {})
 
     folder = _new_folder(root / "runs")
     steps = [step for lab in labs for step in _prepare(lab, root, folder)]
@@ -64,7 +72,10 @@ def run(names: list[str], data: Path | None = None, *, root: Path = ROOT) -> int
             step.state, step.began = "running", time.time()
             progress.changed(step)
             try:
-                _execute(step, raw_data, environment)
+                if step.cells:
+                    _execute_notebook(step, values)
+                else:
+                    _execute_scripts(step, raw_data, environment)
                 step.state = "done"
             except Failed as failed:
                 step.state, failure = "FAILED", failed
@@ -78,7 +89,7 @@ def run(names: list[str], data: Path | None = None, *, root: Path = ROOT) -> int
                 break
     for step in steps:
         step.state = "not run" if step.state == "waiting" else step.state
-    _show_summary(console, steps, folder, began)
+    _show_summary(console, steps, folder, None if aws else began)
     if failure:
         console.print(f"\n{failure.text}")
         return 1
@@ -130,16 +141,9 @@ class Failed(Exception):
     text: str
 
 
-def _execute(step: Step, raw_data: Path, environment: dict[str, str]) -> None:
-    if step.cells:
-        _execute_notebook(step, raw_data)
-    else:
-        _execute_scripts(step, raw_data, environment)
-
-
-def _execute_notebook(step: Step, raw_data: Path) -> None:
+def _execute_notebook(step: Step, values: dict[str, object]) -> None:
+    """Execute a notebook with those of `values` that it has as parameters."""
     notebook = notebooks.read(step.path)
-    values = {"LOCAL": True, "RAW_DATA": str(raw_data)}
     names = notebooks.parameter_names(notebook)
     parameters = {name: value for name, value in values.items() if name in names}
 
@@ -242,7 +246,8 @@ def _last_traceback(printed: str) -> str:
 # --- the summary -------------------------------------------------------------------------------
 
 
-def _show_summary(console, steps: list[Step], folder: Path, began: float) -> None:
+def _show_summary(console, steps: list[Step], folder: Path, began: float | None) -> None:
+    """Show the steps, and what came into the emulated S3 since `began` (not where it is None)."""
     rows = [
         [
             step.title,
@@ -255,7 +260,7 @@ def _show_summary(console, steps: list[Step], folder: Path, began: float) -> Non
     console.print()
     terminal.print_table(console, ["Step", "State", "Seconds", "Key figure"], rows)
     console.print(f"\nNotebooks and scripts, with all they printed: {terminal.shown(folder)}")
-    written = _written(began)
+    written = _written(began) if began else {}
     if written:
         console.print("Written to the emulated S3:")
     for place, count in written.items():

@@ -1,0 +1,144 @@
+"""`workshop.connect()`, and what `./lab exec --aws` gives to a program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import workshop
+from workshop.account import connection, hook
+from workshop.emulator.errors import WorkshopError
+
+from .conftest import ACCOUNT, REGION
+
+
+@pytest.fixture(autouse=True)
+def no_hook(monkeypatch):
+    """Leave botocore as it is for the tests that follow in this process."""
+    monkeypatch.setattr(hook, "install", lambda: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
+def test_connect_says_where_before_all_else(make_stack, monkeypatch, capsys):
+    make_stack()
+    monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
+    workshop.connect()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Connected to your own AWS account: jobs cost money."
+    assert lines[1].startswith(f"account  {ACCOUNT}, you are arn:aws:sts::{ACCOUNT}:")
+    assert lines[2] == f"region   {REGION}"
+    role = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-workshop-Role"
+    assert lines[3] == f"role     {role} (the stack sagemaker-workshop)"
+    assert lines[4] == "bucket   sagemaker-workshop-test (the stack sagemaker-workshop)"
+    assert "Cost Explorer" in lines[6] and "./lab clean --aws" in lines[6]
+    assert os.environ["WORKSHOP_ROLE"] == role
+    assert os.environ["WORKSHOP_BUCKET"] == "sagemaker-workshop-test"
+
+
+def test_connect_without_a_role_says_how_to_get_one(aws, monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
+    workshop.connect()
+    told = capsys.readouterr().out
+    assert "role     none" in told
+    assert "aws cloudformation deploy --template-file infra/workshop.yaml" in told
+    assert f"bucket   sagemaker-{REGION}-{ACCOUNT} (the SDK's default" in told
+    assert "WORKSHOP_ROLE" not in os.environ and "WORKSHOP_BUCKET" not in os.environ
+
+
+def test_an_execution_role_is_left_to_the_sdk(make_role, become, aws):
+    become(make_role("StudioRole"))
+    connection.connect()
+    assert "WORKSHOP_ROLE" not in os.environ
+
+
+def test_connect_refuses_credentials_that_do_not_work(aws, monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
+    monkeypatch.delitem(os.environ, "AWS_DEFAULT_REGION")
+    with pytest.raises(WorkshopError, match="No AWS region is set"):
+        workshop.connect()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_emulator_comes_first(monkeypatch):
+    """Where both are set, nothing may reach AWS."""
+    monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
+    monkeypatch.setitem(os.environ, "WORKSHOP_ENDPOINT", "http://127.0.0.1:1")
+    assert not workshop._in_own_account()
+
+
+def test_checks_do_not_apply(monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
+    workshop.check("1.1")
+    assert "with your own account there are none" in capsys.readouterr().out
+
+
+def test_the_environment_of_a_program(aws):
+    settings, _ = connection.environment(stand_in=True)
+    assert settings["WORKSHOP_AWS"] == "1"
+    assert settings["WORKSHOP_PYTHON"] == sys.executable
+    assert settings["AWS_ACCESS_KEY_ID"] == "AKIALEARNER"
+    assert "AWS_ENDPOINT_URL" not in settings and "WORKSHOP_ENDPOINT" not in settings
+    first, second = settings["PATH"].split(os.pathsep)[:2]
+    assert (first, second) == (str(workshop.ROOT / "workshop/emulator/bin"), f"{sys.prefix}/bin")
+    settings, _ = connection.environment(stand_in=False)
+    assert settings["PATH"].startswith(f"{sys.prefix}/bin{os.pathsep}")
+    assert str(workshop.ROOT / "workshop/emulator/bin") not in settings["PATH"]
+
+
+@pytest.mark.parametrize("verb", [["exec", "--aws", "true"], ["clean", "--aws"]])
+def test_not_from_inside_the_emulated_aws(verb):
+    found = lab(*verb, WORKSHOP_ENDPOINT="http://127.0.0.1:1")
+    assert found.returncode == 1
+    assert "Open another terminal" in found.stderr and found.stderr.count("\n") == 1
+
+
+# --- the verb, with a server that plays AWS
+
+
+def lab(*arguments, **settings) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "workshop", *arguments],
+        env=os.environ | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+PROGRAM = """\
+import os, sys
+print(os.environ["WORKSHOP_ACCOUNT"], os.environ["AWS_SECRET_ACCESS_KEY"])
+print([name for name in ("account", "emulator") if f"workshop.{name}.hook" in sys.modules])
+"""
+
+
+def test_exec(endpoint):
+    """The program keeps the learner's credentials, and has the hook from its first line on."""
+    found = lab("exec", "--aws", "--", "python", "-c", PROGRAM, AWS_ENDPOINT_URL=endpoint)
+    assert found.stdout == f"{ACCOUNT} secret\n['account']\n"
+    assert found.stderr.startswith(
+        f"Connected to your own AWS account: jobs cost money.\naccount  {ACCOUNT}"
+    )
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize("verb", [["exec", "--aws", "true"], ["start", "--aws"], ["run", "--aws"]])
+def test_verbs_without_credentials(verb):
+    found = lab(*verb, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert found.returncode == 1
+    assert found.stderr.startswith("lab: No AWS credentials were found.")
+    assert found.stderr.count("\n") == 1
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize("verb", [["doctor", "--aws"], ["clean", "--aws", "--yes"]])
+def test_verbs_without_a_network(verb):
+    found = lab(*verb, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert found.returncode == 1
+    assert "AWS cannot be reached" in found.stdout + found.stderr
+    assert "Traceback" not in found.stderr

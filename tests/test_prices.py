@@ -1,0 +1,139 @@
+"""The table of prices, and the estimates made from it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from workshop import prices
+from workshop.emulator.errors import WorkshopError
+
+
+def training(name="lab2-training-2026-11-20-15-48-05-123", **more) -> dict:
+    return {
+        "TrainingJobName": name,
+        "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        **more,
+    }
+
+
+def processing(kind="ml.m5.xlarge", count=1, **more) -> dict:
+    cluster = {"InstanceType": kind, "InstanceCount": count}
+    return {
+        "ProcessingJobName": "lab2-preprocessing-2026-11-20-15-48-05-123",
+        "ProcessingResources": {"ClusterConfig": cluster},
+        **more,
+    }
+
+
+def test_the_table_is_dated_and_has_the_same_types_everywhere():
+    assert re.fullmatch(r"20\d\d-\d\d", prices.DATE)
+    assert 0 < prices.SPOT_SAVING < 1
+    tables = prices._TABLE["per_hour"]
+    assert {tuple(table) for table in tables.values()} == {tuple(tables["us-east-1"])}
+    for kind, price in tables["us-east-1"].items():
+        for table in tables.values():
+            assert 1 <= table[kind] / price < 1.3
+    for region in ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1"):
+        assert region in prices.regions()
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "price"),
+    [
+        ("ml.m5.xlarge", "us-east-1", 0.23),
+        ("ml.m5.xlarge", "us-west-2", 0.23),
+        ("ml.m5.xlarge", "eu-west-1", 0.257),
+        ("ml.t3.medium", "us-east-1", 0.05),
+        ("ml.g5.xlarge", "us-east-1", 1.408),
+    ],
+)
+def test_prices(kind, region, price):
+    assert prices.per_hour(kind, region) == price
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "words"),
+    [
+        ("ml.x9.huge", "us-east-1", "no instance type 'ml.x9.huge'"),
+        ("local", "us-east-1", "no instance type 'local'"),
+        ("ml.m5.xlarge", "mars-1", "no region 'mars-1'"),
+    ],
+)
+def test_what_the_table_does_not_have(kind, region, words):
+    with pytest.raises(WorkshopError, match=words) as told:
+        prices.per_hour(kind, region)
+    assert prices.PAGE in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("request_", "region", "words"),
+    [
+        (training(), "us-east-1", "about $0.02: 1 × ml.m5.xlarge at $0.230 an hour, 5 min"),
+        (training(), "us-east-1", "At most $0.23, if it runs to its limit of 60 min."),
+        (training(), "eu-west-1", "at $0.257 an hour"),
+        (training(), "ap-south-1", "(the price in us-east-1: the table has no ap-south-1)"),
+        (processing(count=3), "us-east-1", "about $0.06: 3 × ml.m5.xlarge at $0.690 an hour"),
+        (processing(), "us-east-1", "At most $5.52, if it runs to its limit of 24 h."),
+        (processing("ml.t3.medium"), "us-east-1", "less than $0.01: 1 × ml.t3.medium"),
+        (processing("ml.x9.huge"), "us-east-1", "not known here: the table has no ml.x9.huge"),
+        (
+            training(EnableManagedSpotTraining=True),
+            "us-east-1",
+            "about $0.01 with spot's usual saving of 70%: 1 × ml.m5.xlarge",
+        ),
+        (
+            training(
+                ResourceConfig={
+                    "InstanceGroups": [
+                        {"InstanceType": "ml.m5.large", "InstanceCount": 2},
+                        {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+                    ]
+                }
+            ),
+            "us-east-1",
+            "2 × ml.m5.large and 1 × ml.g5.xlarge at $1.638 an hour",
+        ),
+    ],
+)
+def test_estimates(request_, region, words):
+    told = prices.estimate(request_, region)
+    assert words in told
+    assert "\n" not in told
+
+
+def test_an_estimate_knows_the_last_job_of_its_name(tmp_path):
+    def record(name: str, started: float, took: float | None, error: str = "") -> None:
+        content = {
+            "name": f"{name}-2026-11-20-15-00-00-{started:03.0f}",
+            "started": started,
+            "ended": started + took if took else None,
+            "error": error,
+        }
+        (tmp_path / f"{content['name']}-1.json").write_text(json.dumps(content))
+
+    told = prices.estimate(training(), records=tmp_path)
+    assert "5 min (an assumption), plus about 3 min to start, which are free." in told
+
+    record("lab2-training", 100, 500)
+    record("lab2-training", 200, 510)  # the last that ended well
+    record("lab2-training", 300, 9, error="boom")
+    record("lab2-training", 400, None)
+    record("lab2-training-other", 500, 7)
+    told = prices.estimate(training(), records=tmp_path)
+    assert "10 min (what lab2-training took here, and 90 s to fetch image and data)" in told
+    assert told.startswith("about $0.04: ")
+
+    prices.remember("lab2-training-2026-11-21-15-00-00-000", 40, tmp_path)
+    told = prices.estimate(training(), records=tmp_path)
+    assert "40 s (as lab2-training took there last time)" in told
+
+
+def test_an_unreadable_record_is_no_record(tmp_path):
+    (tmp_path / "lab2-training-x-1.json").write_text("{")
+    (tmp_path / "aws").mkdir()
+    (tmp_path / "aws" / "lab2-training.json").write_text("")
+    assert "an assumption" in prices.estimate(training(), records=tmp_path)

@@ -1,0 +1,110 @@
+"""What is added to the SDKs where a learner's own account is used.
+
+Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environment, by
+``workshop.pth`` in the virtual environment; so it must be quick. Requests go where they would go
+without it. It
+
+1. tags what is made (``TAG_KEY``), so that ``./lab clean --aws`` finds it, and nothing else;
+2. prints the estimated price of a job before it starts;
+3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
+   of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import wrapt
+
+from workshop.account import TAG_KEY, TAG_VALUE
+
+_JOBS = {"CreateProcessingJob": "Processing", "CreateTrainingJob": "Training"}
+
+
+def _add_tag(params: dict, model, **_) -> None:
+    """Tag what a request makes; SageMaker says ``Tags`` where ECR says ``tags``."""
+    if not model.name.startswith("Create"):
+        return
+    for member in ("Tags", "tags"):
+        if member in model.input_shape.members:
+            tags = params.get(member) or []
+            if all(tag["Key"] != TAG_KEY for tag in tags):
+                params[member] = [*tags, {"Key": TAG_KEY, "Value": TAG_VALUE}]
+
+
+def _say_price(params: dict, model, context: dict, **_) -> None:
+    from workshop import prices
+
+    kind = _JOBS[model.name]
+    records = os.environ.get("WORKSHOP_RECORDS")
+    try:
+        price = prices.estimate(params, context["client_region"], records and Path(records))
+    except (KeyError, TypeError):
+        return  # the request is incomplete: botocore says what is missing
+    print(f"{kind} job {params[f'{kind}JobName']} will cost {price}", flush=True)
+
+
+def _remember_time(parsed: dict, model, **_) -> None:
+    """Keep how long a job was billed for, for the estimate of the next one like it."""
+    from workshop import prices
+
+    if parsed.get("TrainingJobStatus") == "Completed":
+        name, seconds = parsed["TrainingJobName"], parsed.get("TrainingTimeInSeconds")
+    elif parsed.get("ProcessingJobStatus") == "Completed":
+        name = parsed["ProcessingJobName"]
+        began, ended = parsed.get("ProcessingStartTime"), parsed.get("ProcessingEndTime")
+        seconds = (ended - began).total_seconds() if began and ended else None
+    else:
+        return
+    records = os.environ.get("WORKSHOP_RECORDS")
+    if records and seconds:
+        prices.remember(name, seconds, Path(records))
+
+
+def _find_role_and_bucket(session_module) -> None:
+    """Wrap the two functions of ``sagemaker/session.py`` that ask who is calling."""
+
+    def role(wrapped, session, arguments, options):
+        arn = os.environ.get("WORKSHOP_ROLE")
+        if arn:
+            sts = session.boto_session.client("sts", region_name=session.boto_region_name)
+            if sts.get_caller_identity()["Account"] == arn.split(":")[4]:
+                return arn
+        return wrapped(*arguments, **options)
+
+    def bucket(wrapped, _, arguments, options):
+        usual = wrapped(*arguments, **options)
+        # A session of another account or region has a bucket of its own.
+        ours = f"sagemaker-{os.environ.get('WORKSHOP_REGION')}-{os.environ.get('WORKSHOP_ACCOUNT')}"
+        return os.environ.get("WORKSHOP_BUCKET", usual) if usual == ours else usual
+
+    wrapt.wrap_function_wrapper(session_module, "Session.get_caller_identity_arn", role)
+    wrapt.wrap_function_wrapper(session_module, "generate_default_sagemaker_bucket_name", bucket)
+
+
+_installed = False
+
+
+def install() -> None:
+    """Take effect in every botocore session made from now on. Safe to call again."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
+    wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
+
+
+def _add_handlers(handlers) -> None:
+    handlers.BUILTIN_HANDLERS += [
+        ("before-parameter-build.sagemaker", _add_tag),
+        ("before-parameter-build.ecr.CreateRepository", _add_tag),
+        *((f"before-parameter-build.sagemaker.{name}", _say_price) for name in _JOBS),
+        ("after-call.sagemaker.DescribeTrainingJob", _remember_time),
+        ("after-call.sagemaker.DescribeProcessingJob", _remember_time),
+    ]
+
+
+if "WORKSHOP_AWS" in os.environ:
+    install()
