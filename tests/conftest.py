@@ -5,16 +5,52 @@ from __future__ import annotations
 import os
 import signal
 
+import psutil
 import pytest
+
+from workshop.emulator import sandbox
 
 # A shell starts what runs in its background with Ctrl-C ignored, and programs inherit that; the
 # tests of Ctrl-C need it as it usually is.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: What a worker needs at most: an emulator, a notebook, a training job with TensorFlow; bytes.
+MEMORY_OF_A_WORKER = 1.5e9
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use the cores, at most 4, for all tests or folders of them; 0 is one process, no workers.
+
+    A test or a file that is named, ``-k`` and ``--lf`` do not wait for workers to start. Workers
+    would keep what a test prints (``-s``), and have no order for ``--sw``. For ``--pdb`` and
+    ``-n`` pytest-xdist does what is right.
+    """
+    part = any(config.getoption(name, None) for name in ("keyword", "lf", "stepwise"))
+    named = all(".py" in argument for argument in config.args)
+    if part or named or config.option.capture == "no":
+        return 0
+    if sandbox.probe()[0] != sandbox.NAMESPACES:
+        return 0  # jobs share the real /opt/ml: one at a time
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(cores or 1, 4, int(psutil.virtual_memory().available / MEMORY_OF_A_WORKER))
+    return workers if workers > 1 else 0
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first: a slip shows at once, and not after the jobs."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the servers end whose worker could not end them: after Ctrl-C it is killed in the end.
+
+    A server ends within seconds when its file is gone. `popen-gw0` is the first worker's folder.
+    """
+    if session.config.option.dist != "no":
+        folder = session.config._tmp_path_factory.getbasetemp()
+        for file in folder.glob("popen-*/state*/server.json"):
+            file.unlink()
 
 
 @pytest.fixture(scope="session", autouse=True)

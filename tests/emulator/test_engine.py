@@ -210,6 +210,7 @@ def test_a_stopped_job_leaves_no_process(python, how):
     process.wait(timeout=20)
     assert until(lambda: not processes_with(mark)), processes_with(mark)
     assert process.returncode not in (0, 130)
+    shutil.rmtree(state.folder("jobs"))  # a killed job leaves its folder to a later one, see below
 
 
 def test_a_host_that_ignores_sigterm_is_killed(python):
@@ -256,12 +257,14 @@ def test_running_jobs_can_be_watched(python):
 
 def test_two_jobs_at_the_same_time_do_not_meet(compose, tmp_path):
     program = (
-        "import sys, time; open('/opt/ml/mine', 'w').write(sys.argv[1]); time.sleep(1);"
-        "print('mine', open('/opt/ml/mine').read())"
+        "import sys, time; open('/opt/ml/mine', 'w').write(sys.argv[1]);"
+        "print('on', flush=True); time.sleep(3); print('mine', open('/opt/ml/mine').read())"
     )
     first = compose(["python3", "-c", program, "one"], popen=True)
-    time.sleep(0.4)
+    assert first.stdout.readline() == b"on\n"
     second = compose(["python3", "-c", program, "two"], popen=True)
+    assert second.stdout.readline() == b"on\n"
+    assert len(engine.running()) == 2
     assert first.communicate(timeout=60)[0] == b"mine one\n"
     assert second.communicate(timeout=60)[0] == b"mine two\n"
 
@@ -530,10 +533,11 @@ def test_where_namespaces_are_refused_links_below_opt_ml_do_it(tmp_path):
     """Two jobs take turns, and what else is in the real /opt/ml stays."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.txt").write_text("from the learner")
+    mark = uuid.uuid4().hex
     program = (
         "import subprocess, sys, time; print(open('/opt/ml/processing/input/x/a.txt').read());"
         "open('/opt/ml/processing/output/n', 'a').write('1'); time.sleep(0.3);"
-        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(98.5)'])"
+        f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)', '{mark}'])"
     )
     service = {
         "image": "any",
@@ -552,4 +556,4 @@ def test_where_namespaces_are_refused_links_below_opt_ml_do_it(tmp_path):
     assert done.stdout.count("from the learner") == 2, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("[0, 0] ['metadata', 'processing']")
     assert (tmp_path / "out/n").read_text() == "11"
-    assert processes_with("time.sleep(98.5)") == []
+    assert processes_with(mark) == []

@@ -112,7 +112,7 @@ def test_an_interrupted_cell_ends_with_its_job_and_the_next_does_not_run(tmp_pat
 
 def test_two_notebooks_run_jobs_at_the_same_time(tmp_path):
     script = (
-        'SCRIPT = \'import os, time; open("/opt/ml/mine", "w").write(str(MINE)); time.sleep(2);'
+        'SCRIPT = \'import os, time; open("/opt/ml/mine", "w").write(str(MINE)); time.sleep(5);'
         ' print("mine", open("/opt/ml/mine").read(), time.time())\'.replace("MINE", "{}")'
     )
     clients = []
@@ -130,4 +130,4 @@ def test_two_notebooks_run_jobs_at_the_same_time(tmp_path):
     numbers = [words[words.index("mine") + 1] for words in seen]
     ends = [float(words[words.index("mine") + 2]) for words in seen]
     assert numbers == ["1", "2"]
-    assert abs(ends[0] - ends[1]) < 2, "they ran side by side"
+    assert abs(ends[0] - ends[1]) < 5, "they ran side by side"
