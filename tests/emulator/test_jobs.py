@@ -399,6 +399,24 @@ def test_logs_arrive_while_the_job_runs():
     assert ended(name)["ProcessingJobStatus"] == "Stopped"
 
 
+def test_the_log_of_one_job_is_found_by_the_beginning_of_its_stream():
+    names = [process("print('one')"), process("print('two')\nprint('three')")]
+    for name in names:
+        ended(name)
+
+    def found(prefix: str) -> list[str]:
+        group = "/aws/sagemaker/ProcessingJobs"
+        pages = (
+            aws("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=group, logStreamNamePrefix=prefix)
+        )
+        return [event["message"] for page in pages for event in page["events"]]
+
+    assert [found(f"{name}/") for name in names] == [["one"], ["two", "three"]]
+    assert found("nobody/") == []
+
+
 def test_metrics_are_read_out_of_the_logs():
     program = "for n in range(3): print(f'epoch {n} val_loss={1 / (n + 1):.3f} loss=nothing')"
     name = train(
@@ -734,6 +752,14 @@ def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):
     assert (log(name), log(done)) == ({"algo-1": ["working"]}, {"algo-1": ["well done"]})
     assert status(done) == "Completed"
     assert list(state.folder("instances").iterdir()) == []
+
+
+def test_a_job_that_another_version_kept_does_not_stop_the_server(own_server):
+    ended(process("print('well done')"))
+    server.stop()
+    for text in ("{}", "{"):
+        (state.folder("sagemaker", f"processing-{text}") / "job.json").write_text(text)
+    assert len(aws("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]) == 1
 
 
 def test_a_job_is_recorded_for_those_who_look_at_a_folder(script, tmp_path):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from workshop.emulator import server, state
 
-# The emulator is on this machine, and the hook refuses AWS only where it sees the address.
-_NEVER_BY_PROXY = ("127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn")
 _BIN = Path(__file__).resolve().parent / "bin"
 
 
@@ -70,10 +68,8 @@ def environment() -> dict[str, str]:
         "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
-        "NO_PROXY": _without_proxy(),
-        "no_proxy": _without_proxy(),
     }
-    return settings
+    return settings | server.without_proxy()
 
 
 def _aws_config() -> Path:
@@ -111,11 +107,6 @@ def _write(name: str, text: str) -> Path:
         incoming.write_text(text)
         incoming.replace(path)
     return path
-
-
-def _without_proxy() -> str:
-    hosts = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), *_NEVER_BY_PROXY]))
 
 
 def _show_job_error_last_in_notebook(hook) -> None:

@@ -9,6 +9,33 @@ import datetime
 
 from moto.sagemaker.models import sagemaker_backends
 
+_KINDS = {
+    "Experiment": "experiments",
+    "Trial": "trials",
+    "TrialComponent": "trial_components",
+}
+
+
+def refuse(account: str, region: str, operation: str, request: dict) -> tuple[str, str] | None:
+    """Return error code and message where moto does not refuse as AWS does, else None.
+
+    moto puts what is made again in the place of the first one, with all that it holds, and has
+    other errors for what is not there. Programs look for these (``sagemaker/experiments``,
+    ``Experiment._load_or_create``).
+    """
+    for verb in ("Create", "Describe"):
+        kind = operation.removeprefix(verb)
+        if kind == operation or kind not in _KINDS:
+            continue
+        name = request.get(f"{kind}Name")
+        exists = name in getattr(sagemaker_backends[account][region], _KINDS[kind])
+        if verb == "Create" and exists:
+            message = f"Resource name must be unique. {kind} with name ({name}) already exists."
+            return "ValidationException", message
+        if verb == "Describe" and not exists:
+            return "ResourceNotFound", f"{kind} {name!r} does not exist."
+    return None
+
 
 def start(account: str, region: str, kind: str, description: dict) -> None:
     """Make the component ``JOB-aws-KIND-job``, and put it into the trial that the job names.

@@ -7,12 +7,14 @@ must not need the rest of the package, which a job does not see.
 ``AWS_ENDPOINT_URL`` alone is not enough: the SageMaker SDK names the endpoint of STS itself
 (``sagemaker/session.py``, ``get_caller_identity_arn`` and ``account_id``), and would reach the
 real AWS. botocore's ``before-send`` event sees the URL of every request, whoever made it. What
-does not come through botocore (the SDK's telemetry, instance metadata) is refused a connection.
+does not come through botocore (the SDK's telemetry, instance metadata) is refused a connection:
+every Python library that opens one does it with the ``socket`` module.
 """
 
 from __future__ import annotations
 
 import atexit
+import functools
 import http.client
 import json
 import logging
@@ -25,7 +27,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import wrapt
 
-_AWS_HOST = re.compile(r"(.+\.)?(amazonaws\.com(\.cn)?|aws\.dev|api\.aws)|169\.254\.\d+\.\d+")
+_AWS_HOST = re.compile(
+    r"(.+\.)?(amazonaws\.com(\.cn)?|aws\.dev|api\.aws)\.?|169\.254\.\d+\.\d+|fd00:ec2::.+", re.I
+)
 _BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-]")
 
 
@@ -50,19 +54,27 @@ def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-def _refuse_aws(connection) -> None:
-    """Wrap urllib3's ``create_connection``, through which requests and botocore connect."""
-    connect = connection.create_connection
+def _refuse_aws() -> None:
+    """Refuse to look up a name of AWS, and to connect to its addresses without a name."""
 
-    def create_connection(address, *arguments, **options):
-        if _AWS_HOST.fullmatch(address[0]):
-            raise ConnectionRefusedError(
-                f"{address[0]} belongs to AWS. This process is connected to the emulator, and "
-                "nothing in it can reach AWS."
-            )
-        return connect(address, *arguments, **options)
+    def guarded(function, host_of):
+        @functools.wraps(function)
+        def call(*arguments, **options):
+            host = host_of(*arguments, **options)
+            if isinstance(host, str) and _AWS_HOST.fullmatch(host):
+                raise ConnectionRefusedError(
+                    f"{host} belongs to AWS. This process is connected to the emulator, and "
+                    "nothing in it can reach AWS."
+                )
+            return function(*arguments, **options)
 
-    connection.create_connection = create_connection
+        return call
+
+    socket.getaddrinfo = guarded(socket.getaddrinfo, lambda host="", *_, **__: host)
+    for name in ("connect", "connect_ex"):
+        function = getattr(socket.socket, name)
+        # The address of a Unix socket is a path.
+        setattr(socket.socket, name, guarded(function, lambda _, to: to[0] if len(to) > 1 else ""))
 
 
 class _Profiles(dict):
@@ -126,8 +138,8 @@ class _Moment(float):
 class _ClockOfNews:
     """Stands for the ``time`` module in ``sagemaker.session``, so that nobody waits for nothing.
 
-    There, ``logs_for_job`` and ``logs_for_processing_job`` sleep for 10 s at a time, and ask for
-    a job's status only when ``time.time() - last >= 30``: a job of one second takes 40. Here a
+    There, ``logs_for_processing_job`` first looks after 10 s (``logs_for_job`` after 5), then each
+    30 s, and sleeps 10 s more at the end: a job of one second takes 10, one of eleven 50. Here a
     sleep ends when a job of the emulator has news (a line of output, another status), and each
     look at the logs is a look at the status. Times are real, so a ``timeout`` that is given holds.
     """
@@ -263,7 +275,7 @@ def install() -> None:
         return
     _installed = True
     wrapt.register_post_import_hook(_add_handler, "botocore.handlers")
-    wrapt.register_post_import_hook(_refuse_aws, "urllib3.util.connection")
+    _refuse_aws()
     telemetry = "sagemaker.telemetry.telemetry_logging"
     wrapt.register_post_import_hook(_drop_telemetry, telemetry)
     wrapt.register_post_import_hook(_keep_tracebacks, "rich.traceback")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workshop.emulator import contract, validation
+from workshop.emulator import contract, experiments, validation
 from workshop.emulator.jobs import Jobs
 
 #: How many instances of one type may be in use. AWS calls it a quota, one for each account.
@@ -99,6 +99,10 @@ class JobApi:
                     return None
                 return 200, self._of_tags[operation](self._known(found[1], found[2]), request)
             if operation not in self._operations:
+                account, shared = self._jobs.account, self._jobs.region
+                refused = experiments.refuse(account, shared, operation, request)
+                if refused:
+                    raise ApiError(*refused)
                 return None
             problem = validation.check(operation, request, _World(self._jobs, region))
             if problem:

@@ -95,3 +95,19 @@ class Metrics:
             "Dimensions": [{"Name": "TrainingJobName", "Value": self._job}],
         }
         self._backend.put_metric_data(GROUPS["training"], [datum])
+
+
+def with_stream_names(body: bytes, account: str, region: str) -> bytes:
+    """Put the names of log streams into a FilterLogEvents request that gives a prefix of them.
+
+    moto reads ``logStreamNames`` alone, and would answer with the logs of all jobs
+    (moto/logs/responses.py, ``filter_log_events``).
+    """
+    request = json.loads(body)
+    prefix = request.get("logStreamNamePrefix")
+    if not prefix:
+        return body
+    group = logs_backends[account][region].groups.get(request.get("logGroupName"))
+    names = [name for name in (group.streams if group else ()) if name.startswith(prefix)]
+    # An empty list would mean: all of them.
+    return json.dumps(request | {"logStreamNames": names or [prefix]}).encode()

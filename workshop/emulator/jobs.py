@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 import threading
 import time
 import traceback
@@ -70,7 +71,11 @@ class Jobs:
         self.news = News()
         shutil.rmtree(state.folder("instances"), ignore_errors=True)  # of a server that was killed
         for file in sorted(state.folder("sagemaker").glob("*/job.json")):
-            job = _load(self, json.loads(file.read_text()))
+            try:
+                job = _load(self, json.loads(file.read_text()))
+            except (KeyError, ValueError):  # of another version of the workshop
+                print(f"{file} cannot be read: the job is forgotten", file=sys.stderr)
+                continue
             self._jobs[job.kind, job.name] = job
 
     def __iter__(self) -> Iterator[_Job]:
@@ -118,7 +123,8 @@ class Jobs:
 
 
 def _load(jobs: Jobs, kept: dict) -> _Job:
-    job = _KINDS[kept["kind"]](jobs, kept["request"], kept["directory"], kept["region"])
+    region = kept["description"][f"{kept['kind'].title()}JobArn"].split(":")[3]
+    job = _KINDS[kept["kind"]](jobs, kept["request"], kept["directory"], region)
     job.description, job.tags = kept["description"], kept["tags"]
     for file in job.folder.glob("*.log"):
         job.stream(file.stem).load()
@@ -133,8 +139,7 @@ class _Job:
     kind: str
 
     def __init__(self, jobs: Jobs, request: dict, directory: str, region: str) -> None:
-        self._jobs, self.request = jobs, request
-        self._directory, self._region = directory, region
+        self._jobs, self.request, self._directory = jobs, request, directory
         self._settings = jobs.settings | dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
         self.name = request[f"{self.kind.title()}JobName"]
         self.tags = request.get("Tags", [])
@@ -280,9 +285,15 @@ class _Job:
         """Return the FailureReason: what the container left, else the error in its output."""
         self._failed_with = result.error
         told = _first_text(disks, "output/failure")
-        if told:
-            return _shortened(f"AlgorithmError: {told}, exit code: {result.exit_code}")
-        return _shortened(f"AlgorithmError: {result.error}")
+        if not told:
+            return _shortened(f"AlgorithmError: {result.error}")
+        # The frameworks' images have the toolkit read the script's error (capture_error), and it
+        # then breaks lines where a print writes in pieces. Here it leaves the output alone.
+        told = told.replace('ErrorMessage ""', f'ErrorMessage "{result.error}"')
+        code = f", exit code: {result.exit_code}"
+        if len(told) + len(code) > _REASON - 100:  # the error comes before the toolkit's command
+            told = told.partition('\nCommand "')[0]
+        return _shortened(f"AlgorithmError: {told}{code}")
 
     def _change(self, status: str, **more: object) -> None:
         """Set the status and other members of the description, and keep it."""
@@ -316,7 +327,6 @@ class _Job:
             "kind": self.kind,
             "request": self.request,
             "directory": self._directory,
-            "region": self._region,
             "description": self.description,
             "tags": self.tags,
         }

@@ -34,6 +34,11 @@ ROLE = "AmazonSageMaker-ExecutionRole-Workshop"
 #: The keys that belong to that role. They open nothing outside the emulator.
 ACCESS_KEY, SECRET_KEY = "ASIAWORKSHOPEMULATED", "workshop"
 
+# The emulator is on this machine, and the hook refuses AWS only where it sees the address.
+_NEVER_BY_PROXY = (
+    *("127.0.0.1", "localhost", "169.254.169.254", "169.254.170.2"),
+    *(".amazonaws.com", ".amazonaws.com.cn", ".aws.dev", ".api.aws"),
+)
 _IDLE_SECONDS = 3600
 _STATUS_PATH, _NEWS_PATH = "/_workshop/status", "/_workshop/news"
 _INTERRUPT_PATH = "/_workshop/interrupt/"
@@ -68,6 +73,13 @@ def status() -> dict | None:
     except (OSError, ValueError):
         return None
     return found if found.get("state") == str(state.folder()) else None
+
+
+def without_proxy() -> dict[str, str]:
+    """Return the variables with which no proxy comes between a program and the emulator."""
+    hosts = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    both = ",".join(dict.fromkeys([*filter(None, hosts.split(",")), *_NEVER_BY_PROXY]))
+    return {"NO_PROXY": both, "no_proxy": both}
 
 
 def interrupt(job: str) -> None:
@@ -173,6 +185,7 @@ class _Application:
     def __init__(self, endpoint: str) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+        from workshop.emulator import job_logs
         from workshop.emulator.job_api import JobApi
         from workshop.emulator.jobs import Jobs
         from workshop.emulator.s3_store import S3Store
@@ -183,9 +196,10 @@ class _Application:
         self._moto = DomainDispatcherApplication(create_backend_app)
         _make_role()
         keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        settings = contract.aws_settings(endpoint, REGION) | keys
+        settings = contract.aws_settings(endpoint, REGION) | keys | without_proxy()
         self.jobs = Jobs(self._store, settings, ACCOUNT, REGION)
         self._job_api = JobApi(self.jobs)
+        self._with_stream_names = job_logs.with_stream_names
 
     def __call__(self, environment, start_response):
         path = environment["PATH_INFO"]
@@ -211,6 +225,10 @@ class _Application:
             if answered:
                 return _json(start_response, *answered)
             environment["wsgi.input"] = io.BytesIO(body)
+        if target == "Logs_20140328.FilterLogEvents":
+            body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+            body = self._with_stream_names(body, ACCOUNT, REGION)
+            environment |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         answer = self._moto(environment, start_response)
         if environment["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
             self._store.save(path.split("/")[1])

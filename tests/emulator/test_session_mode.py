@@ -1,0 +1,609 @@
+"""Plain scripts written for `sagemaker.Session`, unmodified, with the emulated AWS around them.
+
+They are the processors and estimators of public tutorials, with the instance types, framework
+versions and arguments that stand there. Importing the SDK takes seconds: several calls share a
+script.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+
+import boto3
+import pytest
+
+from workshop.emulator import connection, server
+
+from .conftest import ROLE, until
+
+pytestmark = pytest.mark.slow
+
+#: What the tutorials take for granted: buckets with something in them, a role.
+PREPARED = f"""
+import boto3
+s3 = boto3.client('s3')
+def put(bucket, *keys):
+    s3.create_bucket(Bucket=bucket)
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+def keys(bucket, prefix=''):
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [one['Key'] for one in listed.get('Contents', [])]
+role = '{ROLE}'
+"""
+
+
+def after(mark: str, output: str) -> str:
+    """Return the rest of the one line of a script's output that begins with ``mark``."""
+    (line,) = all_after(mark, output)
+    return line
+
+
+def all_after(mark: str, output: str) -> list[str]:
+    """Return the rest of each of these lines. While it waits, the SDK prints dots before them."""
+    return re.findall(rf"(?m)^[.!*]*{mark}(.*)", output)
+
+
+def test_a_script_processor_in_another_region_with_a_profile_of_somebody_else(script):
+    done = script(
+        PREPARED
+        + """
+put('sagemaker-vqs-sla', 'inputs/frames/1.png', 'inputs/annotations/1.json')
+s3.upload_file('helper.py', 'sagemaker-vqs-sla', 'code/helper.py')
+
+import sagemaker
+from sagemaker.processing import ScriptProcessor, ProcessingInput, ProcessingOutput
+import os
+import boto3
+
+os.environ['AWS_PROFILE'] = 'ming_sagemaker'
+sm_client = boto3.client('sagemaker', region_name='us-east-2')
+sm_session = sagemaker.Session(sagemaker_client=sm_client)
+
+script_processor = ScriptProcessor(
+    command=['python3', '-v'],
+    image_uri='123456789012.dkr.ecr.us-east-2.amazonaws.com/mine:latest',
+    role=role,
+    instance_type='ml.m5.xlarge',
+    instance_count=1,
+    sagemaker_session=sm_session,
+)
+inputs = [
+    ProcessingInput(
+        input_name='images_dir',
+        source='s3://sagemaker-vqs-sla/inputs/frames',
+        destination='/opt/ml/processing/input/images_dir',
+        s3_data_type='S3Prefix',
+        s3_input_mode='File',
+    ),
+    ProcessingInput(
+        input_name='annotations_dir',
+        source='s3://sagemaker-vqs-sla/inputs/annotations',
+        destination='/opt/ml/processing/input/annotations_dir',
+        s3_data_type='S3Prefix',
+        s3_input_mode='File',
+    ),
+    ProcessingInput(
+        input_name='code_dependencies',
+        source='s3://sagemaker-vqs-sla/code',
+        destination='/opt/ml/processing/code_dependencies',
+        s3_data_type='S3Prefix',
+        s3_input_mode='File',
+    )
+]
+outputs = [
+    ProcessingOutput(
+        output_name='annotation.json',
+        source='/opt/ml/processing/output',
+        destination='s3://sagemaker-vqs-sla/preprocessing/output',
+    )
+]
+script_processor.run(
+    code='./code/cli_parse_annotation_files.py',
+    inputs=inputs,
+    outputs=outputs,
+    arguments=[
+        '--images_dir', '/opt/ml/processing/input/images_dir',
+        '--annotations_dir', '/opt/ml/processing/input/annotations_dir',
+        '--annotation_out', '/opt/ml/processing/output/annotation.json'
+    ]
+)
+print('OUTPUT', keys('sagemaker-vqs-sla', 'preprocessing/'))
+print('ARN', script_processor.jobs[-1].describe()['ProcessingJobArn'])
+
+# All of the program in another region, the profile named in code.
+session = sagemaker.Session(boto3.Session(region_name='eu-central-1', profile_name='nobody'))
+print('BUCKET', session.default_bucket())
+print('ROLE', sagemaker.get_execution_role(session))
+from sagemaker.sklearn.processing import SKLearnProcessor
+there = SKLearnProcessor(
+    '1.2-1', role, instance_count=1, instance_type='ml.m5.large', sagemaker_session=session)
+there.run('here.py')
+""",
+        {
+            "helper.py": "answer = 42\n",
+            "code/cli_parse_annotation_files.py": """
+import sys
+sys.path.insert(0, '/opt/ml/processing/code_dependencies')
+import helper, os
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+print('FOUND', *(os.listdir(arguments[name]) for name in ('--images_dir', '--annotations_dir')))
+print('HELP', helper.answer, os.environ['AWS_REGION'])
+open(arguments['--annotation_out'], 'w').write('{}')
+""",
+            "here.py": "import os; print('HERE', os.environ['AWS_REGION'])",
+        },
+    ).stdout
+    assert after("FOUND ", done) == "['1.png'] ['1.json']"
+    assert after("HELP ", done) == "42 us-east-2"
+    assert "import 'site'" in done, "python3 -v reports its imports"
+    assert after("OUTPUT ", done) == "['preprocessing/output/annotation.json']"
+    assert after("ARN ", done).startswith("arn:aws:sagemaker:us-east-2:123456789012:processing-job")
+    assert after("BUCKET ", done) == "sagemaker-eu-central-1-123456789012"
+    assert after("ROLE ", done) == ROLE
+    assert after("HERE ", done) == "eu-central-1"
+
+
+def test_processors_without_a_session(script):
+    """A batch loop with arguments; scikit-learn with outputs of no destination; Spark."""
+    done = script(
+        PREPARED
+        + """
+put('dataset', *(f'train/{n}/{n}.jpg' for n in range(3)))
+bucket, input_prefix, input_preprocessed_prefix = 'dataset', 'train', 'spark'
+ACCOUNT_ID, AWS_REGION, ARN = '123456789012', 'us-east-1', role
+input_paths = keys('dataset', 'train/')
+
+from sagemaker.processing import ScriptProcessor, ProcessingInput, ProcessingOutput
+
+script_processor = ScriptProcessor(
+    command=["python3"],
+    image_uri=f"{ACCOUNT_ID}.dkr.ecr.{AWS_REGION}.amazonaws.com/torchvision:latest",
+    role=ARN,  # assumes using ARN of role with all permissions
+    instance_count=1,
+    instance_type="ml.t3.medium"  # small CPU machine
+)
+BATCH_SIZE = 2
+for index in range(0, len(input_paths), BATCH_SIZE):  # batching of paths to input images
+    batch = input_paths[index : index + BATCH_SIZE]
+    input_dir = f"s3://dataset/train/{index}/"
+    output_dir = f"s3://dataset/preprocessed/{index}/"
+    script_processor.run(
+        code="main.py",
+        inputs=[ProcessingInput(
+            source="s3://dataset/train/", destination="/opt/ml/processing/input")],
+        outputs=[ProcessingOutput(source="/opt/ml/processing/output")],
+        arguments=[f"--input-dir={input_dir}", f"--output-dir={output_dir}"]
+    )
+
+from sagemaker.sklearn.processing import SKLearnProcessor
+
+sklearn_processor = SKLearnProcessor(framework_version='0.20.0',
+                                     role=role,
+                                     instance_type='ml.m5.xlarge',
+                                     instance_count=1)
+sklearn_processor.run(code='preprocessing.py',
+                      inputs=[ProcessingInput(
+                        source='s3://dataset/train/0/0.jpg',
+                        destination='/opt/ml/processing/input')],
+                      outputs=[ProcessingOutput(output_name='train_data',
+                                                source='/opt/ml/processing/train'),
+                               ProcessingOutput(output_name='test_data',
+                                                source='/opt/ml/processing/test')],
+                      arguments=['--train-test-split-ratio', '0.2']
+                     )
+preprocessing_job_description = sklearn_processor.jobs[-1].describe()
+for one in preprocessing_job_description['ProcessingOutputConfig']['Outputs']:
+    place = one['S3Output']['S3Uri'].split('/', 3)
+    print('OUTPUT', one['OutputName'], keys(*place[2:])[0].removeprefix(place[3]))
+
+spark_processor = ScriptProcessor(base_job_name='spark-preprocessor',
+                                  image_uri='123456789012.dkr.ecr.us-east-1.amazonaws.com/spark:1',
+                                  command=['/opt/program/submit'],
+                                  role=role,
+                                  instance_count=2,
+                                  instance_type='ml.r5.xlarge',
+                                  max_runtime_in_seconds=1200,
+                                  env={'mode': 'python'})
+try:
+    spark_processor.run(code='preprocess.py',
+                    arguments=['s3_input_bucket', bucket,
+                               's3_input_key_prefix', input_prefix,
+                               's3_output_bucket', bucket,
+                               's3_output_key_prefix', input_preprocessed_prefix],
+                    logs=False)
+except Exception as error:
+    print('SPARK', type(error).__name__, error)
+description = spark_processor.jobs[-1].describe()
+print('ASKED', description['AppSpecification']['ContainerEntrypoint'],
+      description['AppSpecification']['ContainerArguments'][:2], description['Environment'],
+      description['StoppingCondition'], description['ProcessingResources']['ClusterConfig'])
+""",
+        {
+            "main.py": "import glob, sys\n"
+            "print('BATCH', len(glob.glob('/opt/ml/processing/input/*/*.jpg')), *sys.argv[1:])",
+            "preprocessing.py": "import os, sys, sklearn\n"
+            "print('SPLIT', sys.argv[1:], os.path.exists('/opt/ml/processing/input/0.jpg'))\n"
+            "open('/opt/ml/processing/train/train.csv', 'w').write('1')\n"
+            "open('/opt/ml/processing/test/test.csv', 'w').write('1')\n",
+            "preprocess.py": "",
+        },
+    ).stdout
+    assert all_after("BATCH ", done) == [
+        f"3 --input-dir=s3://dataset/train/{n}/ --output-dir=s3://dataset/preprocessed/{n}/"
+        for n in (0, 2)
+    ]
+    assert after("SPLIT ", done) == "['--train-test-split-ratio', '0.2'] True"
+    assert all_after("OUTPUT ", done) == ["train_data /train.csv", "test_data /test.csv"]
+    # Nothing here plays Spark: the job says so, and how it was asked for is kept.
+    spark = after("SPARK ", done)
+    assert spark.startswith("UnexpectedStatusException")
+    assert "'/opt/program/submit'" in spark
+    asked = after("ASKED ", done)
+    assert "['/opt/program/submit', '/opt/ml/processing/input/code/preprocess.py']" in asked
+    assert "['s3_input_bucket', 'dataset'] {'mode': 'python'}" in asked
+    assert "1200" in asked and "'ml.r5.xlarge'" in asked
+
+
+TRAIN = """
+import argparse, os
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int)
+parser.add_argument("--model_dir")
+parser.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
+args = parser.parse_args()
+for epoch in range(args.epochs):
+    print(f"epoch: {epoch} loss: {1 / (epoch + 1)}", flush=True)
+    open(f"/opt/ml/checkpoints/{epoch}.keras", "w").write("c")
+open(os.path.join(os.environ["SM_MODEL_DIR"], "best.keras"), "w").write(str(os.listdir(args.train)))
+open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], "history.json"), "w").write("{}")
+"""
+
+
+def test_a_pipeline_of_framework_processors_and_an_estimator(script):
+    """Preprocessing, training with checkpoints, evaluation of its model; PyTorch, XGBoost."""
+    done = script(
+        PREPARED
+        + """
+import time
+import sagemaker
+from sagemaker.processing import FrameworkProcessor, ProcessingInput, ProcessingOutput
+from sagemaker.pytorch import PyTorch
+from sagemaker.tensorflow import TensorFlow, TensorFlowProcessor
+from sagemaker.xgboost import XGBoost
+
+sagemaker_session = sagemaker.Session()
+bucket = sagemaker_session.default_bucket()
+role = sagemaker.get_execution_role()
+sagemaker_session.upload_data('raw', bucket, 'RawData')
+
+processor = TensorFlowProcessor(
+    framework_version='2.19', py_version='py312', role=role, instance_type='ml.m5.xlarge',
+    instance_count=1, base_job_name='tf-preprocessing')
+processor.run(
+    code='preprocessing.py', source_dir='script_processing',
+    inputs=[ProcessingInput(input_name='source_data', source=f's3://{bucket}/RawData',
+                            destination='/opt/ml/processing/source_data')],
+    outputs=[ProcessingOutput(output_name='train', source='/opt/ml/processing/train',
+                              destination=f's3://{bucket}/DataProcessed/train')])
+
+estimator = TensorFlow(
+    entry_point='main.py', source_dir='script_train', role=role, instance_count=1,
+    instance_type='ml.c5.xlarge', framework_version='2.19', py_version='py312',
+    hyperparameters={'epochs': 3}, output_path=f's3://{bucket}/Training',
+    checkpoint_s3_uri=f's3://{bucket}/Checkpoints', checkpoint_local_path='/opt/ml/checkpoints',
+    metric_definitions=[{'Name': 'loss', 'Regex': 'loss: ([0-9.]+)'}])
+estimator.fit({'train': f's3://{bucket}/DataProcessed/train'})
+job = estimator.latest_training_job
+described = job.describe()
+print('TRAINED', described['SecondaryStatus'], described['FinalMetricDataList'][0]['Value'] < 0.34)
+print('METRICS', len(estimator.training_job_analytics.dataframe()) > 0)
+print('ARTIFACTS', keys(bucket, f'Training/{job.name}/output'), keys(bucket, 'Checkpoints'))
+
+evaluation = TensorFlowProcessor(
+    framework_version='2.19', py_version='py312', role=role, instance_type='ml.m5.xlarge',
+    instance_count=1)
+evaluation.run(
+    code='evaluation.py', source_dir='script_evaluation',
+    inputs=[ProcessingInput(source=estimator.model_data, destination='/opt/ml/processing/model')],
+    outputs=[ProcessingOutput(source='/opt/ml/processing/evaluation',
+                              destination=f's3://{bucket}/Evaluation')])
+print('EVALUATED', keys(bucket, 'Evaluation'))
+
+processor= FrameworkProcessor(PyTorch, framework_version="1.10", py_version='py38',
+                   role=role, instance_type='ml.g5.xlarge',
+                   instance_count=1)
+processor.run(
+    code='preprocessing.py',
+    inputs=[ProcessingInput(source=f's3://{bucket}/RawData',
+                            destination='/opt/ml/processing/source_data')],
+    outputs=[ProcessingOutput(source='/opt/ml/processing/output/train',
+                              destination=f's3://{bucket}/1'),
+             ProcessingOutput(source='/opt/ml/processing/output/validation',
+                              destination=f's3://{bucket}/2')],
+    source_dir='script_processing')
+
+artifacts_dir = estimator.model_data
+s3_test_path = f's3://{bucket}/RawData/a.idx'
+detect_outputpath = f's3://{bucket}/xgboost/processing'
+
+script_eval = FrameworkProcessor(
+    XGBoost,
+    framework_version="1.3-1",
+    role=role,
+    instance_type="ml.m5.large",
+    instance_count=1
+)
+
+def create_experiment(experiment_name):
+    try:
+        client.describe_experiment(ExperimentName=experiment_name)
+    except client.exceptions.ResourceNotFound:
+        client.create_experiment(ExperimentName=experiment_name)
+
+def create_trial(experiment_name):
+    name = f'{experiment_name}-{int(time.time())}'
+    client.create_trial(TrialName=name, ExperimentName=experiment_name)
+    return name
+
+client = boto3.client('sagemaker')
+experiment_name = 'xgboost-evaluation'
+create_experiment(experiment_name)
+job_name = create_trial(experiment_name)
+started = time.time()
+script_eval.run(
+    code="evaluation.py",
+    source_dir='script_evaluation',
+    inputs=[ProcessingInput(source=s3_test_path, input_name="test_data",
+                            destination="/opt/ml/processing/test"),
+            ProcessingInput(source=artifacts_dir, input_name="model_weight",
+                            destination="/opt/ml/processing/model")
+    ],
+    outputs=[
+        ProcessingOutput(source="/opt/ml/processing/evaluation", output_name='evaluation',
+                         destination=detect_outputpath + "/" + job_name),
+    ],
+    job_name=job_name,
+    experiment_config={
+        'TrialName': job_name,
+        'TrialComponentDisplayName': job_name,
+    },
+    wait=False
+)
+print('AT ONCE', script_eval.latest_job.describe()['ProcessingJobStatus'])
+while script_eval.latest_job.describe()['ProcessingJobStatus'] == 'InProgress':
+    time.sleep(0.2)
+print('THEN', script_eval.latest_job.describe()['ProcessingJobStatus'])
+print('XGBOOST', len(keys(bucket, f'xgboost/processing/{job_name}/')))
+(one,) = client.list_trial_components(TrialName=job_name)['TrialComponentSummaries']
+one = client.describe_trial_component(TrialComponentName=one['TrialComponentName'])
+print('COMPONENT', one['DisplayName'] == job_name, one['Status']['PrimaryStatus'])
+""",
+        {
+            "raw/a.idx": "1",
+            "script_processing/preprocessing.py": "import os, pathlib\n"
+            "folder = pathlib.Path('/opt/ml/processing/train/X_train')\n"
+            "folder.mkdir(parents=True)\n"
+            "(folder / 'X_train.npy').write_text('x')\n"
+            "print('RAW', os.listdir('/opt/ml/processing/source_data'))",
+            "script_train/main.py": TRAIN,
+            "script_evaluation/evaluation.py": "import tarfile\n"
+            "with tarfile.open('/opt/ml/processing/model/model.tar.gz') as archive:\n"
+            "    names = archive.getnames()\n"
+            "open('/opt/ml/processing/evaluation/evaluation.json', 'w').write(str(names))\n"
+            "print('MODEL', names)",
+        },
+    ).stdout
+    assert all_after("RAW ", done) == ["['a.idx']"] * 2
+    assert len(re.findall(r"(?m)^\.*epoch: \d loss", done)) == 3
+    assert after("TRAINED ", done) == "Completed True"
+    assert after("METRICS ", done) == "True"
+    artifacts = after("ARTIFACTS ", done)
+    assert "/output/model.tar.gz" in artifacts and "/output/output.tar.gz" in artifacts
+    assert "['Checkpoints/0.keras', 'Checkpoints/1.keras', 'Checkpoints/2.keras']" in artifacts
+    assert after("EVALUATED ", done) == "['Evaluation/evaluation.json']"
+    assert after("MODEL ", done) == "['best.keras']", "logs of the other were not asked for"
+    assert after("AT ONCE ", done) == "InProgress"
+    assert after("THEN ", done) == "Completed"
+    assert after("XGBOOST ", done) == "1"
+    assert after("COMPONENT ", done) == "True Completed"
+
+
+def test_a_failure_a_stop_and_what_is_waited_for(script):
+    done = script(
+        PREPARED
+        + """
+import time
+import sagemaker
+from sagemaker.exceptions import UnexpectedStatusException
+from sagemaker.processing import ScriptProcessor
+from sagemaker.tensorflow import TensorFlow
+
+def processor():
+    return ScriptProcessor(
+        command=['python3'], image_uri='mine:1', role=role, instance_count=1,
+        instance_type='ml.m5.large')
+def estimator(script, **hyperparameters):
+    return TensorFlow(
+        entry_point=script, source_dir='code', role=role, instance_count=1,
+        instance_type='ml.m5.large', framework_version='2.19', py_version='py312',
+        hyperparameters=hyperparameters)
+
+# All that a job writes is shown, and the call returns when the job has ended.
+one = processor()
+began = time.time()
+one.run('code/loud.py', wait=True, logs=True)
+seconds = time.time() - began
+described = one.latest_job.describe()
+job = described['ProcessingEndTime'] - described['CreationTime']
+print('WAITED', seconds, 'FOR', job.total_seconds())
+
+# A failure: its reason is in what is raised, however long the command is.
+many = {f'number-{n}': 'x' * 100 for n in range(20)}
+for call in (
+    lambda: processor().run('code/fail.py'),
+    lambda: estimator('fail.py').fit(),
+    lambda: estimator('fail.py', **many).fit(),
+):
+    try:
+        call()
+    except UnexpectedStatusException as error:
+        print('RAISED', error.actual_status, str(error).replace(chr(10), ' | '))
+
+# Stopped in mid-run.
+def until(status, describe, key):
+    while describe()[key] != status:
+        time.sleep(0.1)
+stopped = processor()
+stopped.run('code/long.py', wait=False)
+stopped.jobs[-1].stop()
+until('Stopped', stopped.jobs[-1].describe, 'ProcessingJobStatus')
+trained = estimator('long.py')
+trained.fit(wait=False)
+job = trained.latest_training_job
+until('Training', job.describe, 'SecondaryStatus')
+job.stop()
+try:
+    job.wait()
+except Exception as error:
+    print('WAIT SAYS', type(error).__name__, error)
+print('STOPPED', job.describe()['TrainingJobStatus'], job.describe()['SecondaryStatus'])
+
+processor().run('code/fail.py')
+""",
+        {
+            "code/loud.py": "import time\n"
+            "for n in range(2000): print('line', n)\n"
+            "time.sleep(1)\n"
+            "print('the end', end='')",
+            "code/fail.py": "def fail():\n    raise ValueError('no such label: 11')\nfail()\n",
+            "code/long.py": "import time\nprint('LONG', flush=True)\ntime.sleep(99)\n",
+        },
+        check=False,
+    )
+    assert re.findall(r"(?m)^\.*line (\d+)$", done.stdout) == [str(n) for n in range(2000)]
+    assert "\nthe end\n" in done.stdout
+    waited, job = map(float, after("WAITED ", done.stdout).split(" FOR "))
+    assert waited < job + 5, "the SDK alone would look again after 30 s"
+    raised = all_after("RAISED ", done.stdout)
+    assert len(raised) == 3
+    assert all(
+        re.match(r"Failed .*AlgorithmError: .*ValueError: no such label: 11", one) for one in raised
+    ), raised
+    assert after("STOPPED ", done.stdout) == "Stopped Stopped"
+    # The last one is not caught.
+    assert done.returncode == 1
+    assert "UnexpectedStatusException" in done.stderr
+    assert "ValueError: no such label: 11" in done.stderr.rstrip().splitlines()[-1]
+
+
+SHARDS = 13
+
+
+def test_three_instances_share_out_the_objects(script):
+    done = script(
+        PREPARED + f"""
+put('sagemaker-shards', *(f'in/{{n:02}}.npz' for n in range({SHARDS})))
+"""
+        """
+from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
+from sagemaker.inputs import TrainingInput
+from sagemaker.tensorflow import TensorFlow
+
+ScriptProcessor(
+    command=['python3'], image_uri='mine:1', role=role, instance_count=3,
+    instance_type='ml.m5.large'
+).run(
+    'code/process.py',
+    inputs=[ProcessingInput('s3://sagemaker-shards/in/', '/opt/ml/processing/shards',
+                            s3_data_distribution_type='ShardedByS3Key')],
+    outputs=[ProcessingOutput(source='/opt/ml/processing/seen',
+                              destination='s3://sagemaker-shards/seen')])
+for key in keys('sagemaker-shards', 'seen/'):
+    seen = s3.get_object(Bucket='sagemaker-shards', Key=key)['Body'].read().decode()
+    print('PROCESSED', key, seen)
+
+TensorFlow(
+    entry_point='train.py', source_dir='code', role=role, instance_count=3,
+    instance_type='ml.m5.large', framework_version='2.19', py_version='py312',
+).fit({'train': TrainingInput('s3://sagemaker-shards/in/', distribution='ShardedByS3Key')})
+""",
+        {
+            "code/process.py": "import json, os\n"
+            "host = json.load(open('/opt/ml/config/resourceconfig.json'))['current_host']\n"
+            "names = sorted(os.listdir('/opt/ml/processing/shards'))\n"
+            "open(f'/opt/ml/processing/seen/{host}', 'w').write(' '.join(names))",
+            "code/train.py": "import os\n"
+            "names = os.listdir(os.environ['SM_CHANNEL_TRAIN'])\n"
+            "print('TRAINED', os.environ['SM_CURRENT_HOST'], *names)",
+        },
+    ).stdout
+    for mark in ("PROCESSED ", "TRAINED "):
+        hosts = dict(line.split(" ", 1) for line in all_after(mark, done))
+        assert [host.removeprefix("seen/") for host in sorted(hosts)] == [
+            "algo-1",
+            "algo-2",
+            "algo-3",
+        ]
+        seen = [name for names in hosts.values() for name in names.split()]
+        assert sorted(seen) == [f"{n:02}.npz" for n in range(SHARDS)], "each exactly once"
+
+
+def test_a_killed_program_does_not_end_its_job_and_two_run_at_the_same_time(tmp_path):
+    """The job of one waits for the job of the other, so neither could run alone."""
+    text = (
+        PREPARED
+        + """
+import os, signal, sys
+from sagemaker.processing import ScriptProcessor
+me, other, end = sys.argv[1:]
+ScriptProcessor(
+    command=['python3'], image_uri='mine:1', role=role, instance_count=1,
+    instance_type='ml.m5.large', max_runtime_in_seconds=60,
+).run('meet.py', arguments=[me, other], job_name=me, wait=end == 'waits')
+if end == 'is-killed':
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    (tmp_path / "script.py").write_text(text)
+    (tmp_path / "meet.py").write_text(
+        """
+import sys, time, boto3
+me, other = sys.argv[1:]
+s3 = boto3.client('s3')
+s3.put_object(Bucket='sagemaker-meeting', Key=me)
+while s3.list_objects_v2(Bucket='sagemaker-meeting', Prefix=other)['KeyCount'] == 0:
+    time.sleep(0.1)
+if me == 'meets-left':
+    time.sleep(1)  # ends when its program has long been killed
+print('MET', other)
+"""
+    )
+    keys = {"aws_access_key_id": server.ACCESS_KEY, "aws_secret_access_key": server.SECRET_KEY}
+    aws = boto3.Session(region_name=server.REGION, **keys)
+    aws.client("s3", endpoint_url=server.ensure()).create_bucket(Bucket="sagemaker-meeting")
+    programs = {
+        how: subprocess.Popen(
+            [sys.executable, "script.py", f"meets-{me}", f"meets-{other}", how],
+            cwd=tmp_path,
+            env=connection.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for me, other, how in (("left", "right", "is-killed"), ("right", "left", "waits"))
+    }
+    output = {how: program.communicate(timeout=120)[0] for how, program in programs.items()}
+    assert programs["is-killed"].returncode == -signal.SIGKILL, output["is-killed"]
+    assert programs["waits"].returncode == 0, output["waits"]
+    assert all_after("MET ", output["waits"]) == ["meets-left"]
+
+    def status() -> str:
+        client = aws.client("sagemaker", endpoint_url=server.ensure())
+        return client.describe_processing_job(ProcessingJobName="meets-left")["ProcessingJobStatus"]
+
+    until(lambda: status() != "InProgress")
+    assert status() == "Completed"
