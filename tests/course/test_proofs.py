@@ -2,7 +2,8 @@
 
 Each task is taken alone: the lab is the solution, and only this task's region holds the gap, then
 one rung after the other. And all are taken together: from the starter, task by task, to the
-solution. The section's notebook runs each time, with real jobs, on a small part of the digits.
+solution. The section's notebook runs each time, with real jobs, on a small part of the digits. As a
+learner's does, it goes on at the cell where it stopped: what comes before it has not changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import gzip
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -18,21 +20,33 @@ import pytest
 from workshop import ROOT
 from workshop.course import checks, ladder, manifest
 
-from .workbench import Workbench
+from .workbench import Result, Workbench
 
-pytestmark = pytest.mark.slow
-
-LAB = next(lab for lab in manifest.labs() if lab.tasks)
-SECTION_OF = {task.number: section for section in LAB.sections for task in section.tasks}
-LADDERS = ladder.load(LAB)
+LABS = [lab for lab in manifest.labs() if lab.tasks]
 RANKS = {checks.NOT_ATTEMPTED: 0, checks.NOT_YET: 1, checks.PASSED: 2}
 
 
-def dependents(number: str) -> set[str]:
+def _each(things: Callable[[manifest.Lab], list], name: Callable[[object], str]) -> list:
+    """Return (lab, thing) for all labs; the tests of one lab stay together on one worker."""
+    return [
+        pytest.param(lab, thing, id=name(thing), marks=pytest.mark.xdist_group(lab.folder))
+        for lab in LABS
+        for thing in things(lab)
+    ]
+
+
+def section_of(lab: manifest.Lab, number: str) -> manifest.Section:
+    return next(section for section in lab.sections if number in _numbers(section))
+
+
+def _numbers(section: manifest.Section) -> list[str]:
+    return [task.number for task in section.tasks]
+
+
+def dependents(section: manifest.Section, number: str) -> set[str]:
     """The tasks whose check needs the work of ``number``, directly or through others."""
-    tasks = SECTION_OF[number].tasks
     found = {number}
-    while more := {t.number for t in tasks if found & set(t.needs)} - found:
+    while more := {t.number for t in section.tasks if found & set(t.needs)} - found:
         found |= more
     return found
 
@@ -52,91 +66,146 @@ def raw_data(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def bench():
-    with Workbench() as workbench:
-        yield workbench
+class Bench:
+    """Makes labs with some regions changed, runs a section of them, and checks that section."""
+
+    def __init__(self, workbench: Workbench, raw_data: Path, folders) -> None:
+        self._workbench, self._raw_data, self._folders = workbench, raw_data, folders
+        self._solved: dict[str, dict[str, str]] = {}
+
+    def open(self, lab: manifest.Lab, section: manifest.Section, **parameters) -> Attempt:
+        folder = self._folders.mktemp("lab") / lab.folder
+        notebook = folder / f"{section.notebook}.ipynb"
+        folder.mkdir()
+        parameters["RAW_DATA"] = str(self._raw_data)
+        kernel = self._workbench.kernel(notebook, **parameters)
+        return Attempt(lab, section, folder, kernel)
+
+    def solved(self, lab: manifest.Lab) -> dict[str, str]:
+        """Run the solution of all sections: each leaves in S3 what the next one needs."""
+        if lab.folder not in self._solved:
+            states = {}
+            for section in lab.sections:
+                with self.open(lab, section) as attempt:
+                    found, told = attempt.run()
+                assert set(found.values()) == {checks.PASSED}, told
+                states |= found
+            self._solved[lab.folder] = states
+        return self._solved[lab.folder]
 
 
-@pytest.fixture(scope="module")
-def run(bench, raw_data, tmp_path_factory):
-    """Make a lab with some regions changed, run a section of it, check that section."""
+class Attempt:
+    """A learner at one section of a lab, in a folder and a kernel of their own."""
 
-    def run_section(section, **changes) -> tuple[dict[str, str], str]:
-        folder = tmp_path_factory.mktemp("lab") / LAB.folder
-        ladder.materialise(folder, lab=LAB, **changes)
-        for path in folder.rglob("*"):
+    def __init__(self, lab, section, folder, kernel) -> None:
+        self._lab, self._section, self._folder, self._kernel = lab, section, folder, kernel
+
+    def __enter__(self) -> Attempt:
+        self._running = self._kernel.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._kernel.__exit__(*error)
+
+    def run(self, **changes) -> tuple[dict[str, str], str]:
+        """Change regions, go on where the notebook stopped; return the states, what was told."""
+        self._write(changes)
+        return self._check(self._running.run())
+
+    def try_out(self, **changes) -> tuple[dict[str, str], str]:
+        """The same, and the next one begins at the same cell again."""
+        self._write(changes)
+        return self._check(self._running.try_out())
+
+    def _write(self, changes: dict) -> None:
+        ladder.materialise(self._folder, lab=self._lab, **changes)
+        for path in self._folder.rglob("*"):
             if path.suffix == ".py":
                 ast.parse(path.read_text())
             if path.suffix == ".ipynb":
                 for cell in nbformat.read(path, 4).cells:
                     assert cell.cell_type != "code" or ast.parse(cell.source)
-        result = bench.run(folder / f"{section.notebook}.ipynb", RAW_DATA=str(raw_data))
-        outcomes = checks.run_section(section.number, folder)
+
+    def _check(self, result: Result) -> tuple[dict[str, str], str]:
+        outcomes = checks.run_section(self._section.number, self._folder)
         told = "\n".join(checks.feedback(outcome) for outcome in outcomes)
         return {one.number: one.state for one in outcomes}, f"{result}\n{told}"
 
-    return run_section
-
 
 @pytest.fixture(scope="module")
-def solved(run) -> dict[str, str]:
-    """The solution of all sections, in their order: each leaves in S3 what the next one needs."""
-    states = {}
-    for section in LAB.sections:
-        found, told = run(section)
-        assert set(found.values()) == {checks.PASSED}, told
-        states |= found
-    return states
+def bench(raw_data, tmp_path_factory):
+    with Workbench() as workbench:
+        yield Bench(workbench, raw_data, tmp_path_factory)
 
 
-def test_the_solution_passes_every_check(solved):
-    assert solved.keys() == SECTION_OF.keys()
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "folder"), _each(lambda lab: [lab.folder], str))
+def test_the_solution_passes_every_check(lab, folder, bench):
+    assert list(bench.solved(lab)) == [task.number for task in lab.tasks]
 
 
-@pytest.mark.parametrize("number", SECTION_OF)
-def test_a_ladder_climbs_to_its_solution(number, run, solved):
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "task"), _each(lambda lab: lab.tasks, lambda task: task.number))
+def test_a_ladder_climbs_to_its_solution(lab, task, bench):
     """The gap is found; no rung makes it worse; what does not depend on it still passes.
 
     The last rung is the solution, letter for letter (below), and that passes (above).
     """
-    section = SECTION_OF[number]
-    found, told = run(section, open={number})
-    assert found[number] in (checks.NOT_ATTEMPTED, checks.NOT_YET), told
-    independent = found.keys() - dependents(number)
-    assert all(found[other] == checks.PASSED for other in independent), told
+    bench.solved(lab)
+    number, section = task.number, section_of(lab, task.number)
+    with bench.open(lab, section) as attempt:
+        found, told = attempt.run(open={number})
+        assert found[number] in (checks.NOT_ATTEMPTED, checks.NOT_YET), told
+        independent = found.keys() - dependents(section, number)
+        assert all(found[other] == checks.PASSED for other in independent), told
 
-    stages = [found]
-    rungs = LADDERS[number]
-    for place, rung in enumerate(rungs[:-1], 1):
-        if rung.code is not None:
-            found, told = run(section, rungs={number: place})
-            assert RANKS[found[number]] >= RANKS[stages[-1][number]], told
-            passed = [{n for n, s in one.items() if s == checks.PASSED} for one in (*stages, found)]
-            assert passed[-1] >= passed[-2], told
-            assert found[number] != checks.PASSED or "..." not in rung.code, told
-            stages.append(found)
+        for place, rung in enumerate(ladder.load(lab)[number][:-1], 1):
+            if rung.code is not None:
+                before = found
+                found, told = attempt.try_out(rungs={number: place})
+                assert RANKS[found[number]] >= RANKS[before[number]], told
+                passed = [
+                    {n for n, s in one.items() if s == checks.PASSED} for one in (before, found)
+                ]
+                assert passed[0] <= passed[1], told
+                assert found[number] != checks.PASSED or "..." not in rung.code, told
 
 
-@pytest.mark.parametrize("section", LAB.sections, ids=lambda section: section.notebook)
-def test_a_starter_becomes_the_solution_task_by_task(section, run, solved):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lab", "section"), _each(lambda lab: lab.sections, lambda section: section.notebook)
+)
+def test_a_starter_becomes_the_solution_task_by_task(lab, section, bench):
     """From all gaps open to none, each task done by its last rung: what passed stays passed."""
-    order = [task.number for task in section.tasks]
+    bench.solved(lab)
+    order, ladders = _numbers(section), ladder.load(lab)
     passed: set[str] = set()
-    for done in range(len(order)):
-        last = {number: len(LADDERS[number]) for number in order[:done]}
-        found, told = run(section, open=set(order[done:]), rungs=last)
-        now = {number for number, state in found.items() if state == checks.PASSED}
-        assert passed <= now <= set(last), told
-        assert all(found[n] == checks.NOT_ATTEMPTED for n in order[done:]), told
-        passed = now
+    with bench.open(lab, section) as attempt:
+        for done in range(len(order)):
+            last = {number: len(ladders[number]) for number in order[:done]}
+            found, told = attempt.run(open=set(order[done:]), rungs=last)
+            now = {number for number, state in found.items() if state == checks.PASSED}
+            assert passed <= now <= set(last), told
+            assert all(found[n] == checks.NOT_ATTEMPTED for n in order[done:]), told
+            passed = now
     assert passed < set(order)  # and the solution passes them all (`solved`)
 
 
-def test_with_every_last_rung_the_lab_is_the_solution(tmp_path):
-    last = {number: len(rungs) for number, rungs in LADDERS.items()}
-    ladder.materialise(tmp_path / "climbed", lab=LAB, rungs=last)
-    ladder.materialise(tmp_path / "solution", lab=LAB)
+@pytest.mark.slow
+@pytest.mark.xdist_group("Lab2")
+def test_the_toggle_may_be_turned_to_local(bench):
+    """What the checks of a job on an instance see is the same for a local one."""
+    lab = manifest.lab_of("4.1")
+    with bench.open(lab, section_of(lab, "4.1"), LOCAL=True) as attempt:
+        found, told = attempt.run()
+    assert set(found.values()) == {checks.PASSED}, told
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
+def test_with_every_last_rung_the_lab_is_the_solution(lab, tmp_path):
+    last = {number: len(rungs) for number, rungs in ladder.load(lab).items()}
+    ladder.materialise(tmp_path / "climbed", lab=lab, rungs=last)
+    ladder.materialise(tmp_path / "solution", lab=lab)
     names = {path.relative_to(tmp_path / "solution") for path in (tmp_path / "solution").rglob("*")}
     assert names == {
         path.relative_to(tmp_path / "climbed") for path in (tmp_path / "climbed").rglob("*")

@@ -1,4 +1,7 @@
-"""A learner's folder with everything done, and jobs, S3 and scripts to change one thing of."""
+"""A learner's folder with everything done, and jobs, S3 and scripts to change one thing of.
+
+`Work` is Lab 1's; what Lab 2 does differently is in `lab2.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import numpy as np
 import pytest
 
 import workshop
-from workshop.course import ladder
+from workshop.course import ladder, manifest
 from workshop.course.checks import arrays, look, run
 from workshop.emulator import server, state
 
@@ -27,6 +30,7 @@ SCRIPTS = {
     "main.py": "script_train",
     "training.py": "script_train",
     "evaluation.py": "script_evaluation",
+    "preprocess_shard.py": "script_sharding",
 }
 METRICS = {
     "train:loss": r" loss=([0-9.]+)",
@@ -77,6 +81,11 @@ class Work:
     A test changes the folder, a request or the objects, then asks for a check.
     """
 
+    top = ""  # the lab's folder in the bucket
+    prefix = ""  # of the jobs' names
+    #: Their checks look at files alone.
+    without_jobs = ("1.2", "1.5", "1.6", "2.2", "2.3", "2.4", "3.3", "3.4")
+
     def __init__(self, folder: Path, s3) -> None:
         self.folder, self._s3 = folder, s3
         self.pause = 0.0  # seconds before the first job: S3 tells times in whole seconds
@@ -86,6 +95,7 @@ class Work:
             "training": self._training(),
             "evaluation": self._processing("evaluation"),
         }
+        trained = f"Training/{self.prefix}training-1/output"
         self.jobs["preprocessing"]["request"] |= {
             "inputs": {"/opt/ml/processing/source_data": self.uri("RawData/")},
             "outputs": {
@@ -95,7 +105,7 @@ class Work:
         }
         self.jobs["evaluation"]["request"] |= {
             "inputs": {
-                "/opt/ml/processing/model": self.uri("Training/training-1/output/model.tar.gz"),
+                "/opt/ml/processing/model": self.uri(f"{trained}/model.tar.gz"),
                 "/opt/ml/processing/test/X_test": self.uri("DataProcessed/test/X_test/"),
                 "/opt/ml/processing/test/y_test": self.uri("DataProcessed/test/y_test/"),
             },
@@ -107,15 +117,16 @@ class Work:
             "": {f"RawData/{name}": content for name, content in RAW.items()},
             "preprocessing": {},
             "training": {
-                "Training/training-1/output/model.tar.gz": targz(**{"best_checkpoint.keras": b"m"}),
-                "Training/training-1/output/output.tar.gz": targz(**{"history.json": b"{}"}),
+                f"{trained}/model.tar.gz": targz(**{"best_checkpoint.keras": b"m"}),
+                f"{trained}/output.tar.gz": targz(**{"history.json": b"{}"}),
             },
             "evaluation": {"Evaluation/metrics.json": json.dumps(accuracy).encode()},
         }
         self.arrays(**split())
 
     def uri(self, key: str) -> str:
-        return f"s3://{self.bucket}/{key}"
+        """Return the address of what is below the lab's folder in the bucket."""
+        return f"s3://{self.bucket}/{self.top}{key}"
 
     def _processing(self, name: str) -> dict:
         return {
@@ -142,6 +153,9 @@ class Work:
             },
         }
         return {"kind": "training", "error": "", "request": request}
+
+    def connect(self, monkeypatch) -> None:
+        """Let the checks see what is in no folder, no record and not in S3."""
 
     # --- change it ------------------------------------------------------------------------
 
@@ -187,22 +201,26 @@ class Work:
 
     def check(self, number: str):
         """Put the jobs and the objects where they belong, one after the other, and check."""
-        if number not in _WITHOUT_JOBS:
+        if number not in self.without_jobs:
             self._s3.create_bucket(Bucket=self.bucket)
             self._put("")
             time.sleep(self.pause)
-            for name, job in self.jobs.items():
+            for name, job in self._jobs_for(number):
                 started = time.time()
                 self._put(name)
-                self._record(f"{name}-1", job, job.get("started", started))
+                self._record(f"{self.prefix}{name}-1", job, job.get("started", started))
         return run(number, self.folder)
+
+    def _jobs_for(self, number: str) -> list[tuple[str, dict]]:
+        """Return the jobs that a learner has run in this section, and in those before it."""
+        return list(self.jobs.items())[: int(number[0])]
 
     def _put(self, job: str) -> None:
         for key, content in self.objects[job].items():
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+            self._s3.put_object(Bucket=self.bucket, Key=f"{self.top}{key}", Body=content)
 
     def _record(self, name: str, job: dict, started: float) -> None:
-        made = self._processing_request if job["kind"] == "processing" else _training_request
+        made = self.processing_request if job["kind"] == "processing" else self.training_request
         record = {
             "kind": job["kind"],
             "name": name,
@@ -216,14 +234,15 @@ class Work:
         place = state.folder("records") / f"{name}-{time.time_ns()}.json"
         place.write_text(json.dumps(record))
 
-    def _processing_request(self, name: str, about: dict) -> dict:
+    def processing_request(self, name: str, about: dict) -> dict:
         """As the SDK sends it for a FrameworkProcessor."""
         key = f"{name}/source/runproc.sh"
         script = f'#!/bin/bash\n\npython {about["script"]} "$@"\n'.encode()
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=script)
+        own = f"s3://{self.bucket}/{name}/source"
         inputs = about["inputs"] | {
-            "/opt/ml/processing/input/code/": self.uri(f"{name}/source/sourcedir.tar.gz"),
-            "/opt/ml/processing/input/entrypoint": self.uri(key),
+            "/opt/ml/processing/input/code/": f"{own}/sourcedir.tar.gz",
+            "/opt/ml/processing/input/entrypoint": f"{own}/runproc.sh",
         }
         return {
             "ProcessingJobName": name,
@@ -240,27 +259,22 @@ class Work:
             },
         }
 
-
-def _training_request(name: str, about: dict) -> dict:
-    algorithm: dict = {"TrainingImage": about["image"]}
-    if about["metrics"]:
-        algorithm["MetricDefinitions"] = [
-            {"Name": metric, "Regex": regex} for metric, regex in about["metrics"].items()
-        ]
-    return {
-        "TrainingJobName": name,
-        "AlgorithmSpecification": algorithm,
-        "OutputDataConfig": {"S3OutputPath": about["output"]},
-        "HyperParameters": about["hyperparameters"],
-        "InputDataConfig": [
-            {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3Uri": uri}}}
-            for channel, uri in about["channels"].items()
-        ],
-    }
-
-
-#: Their checks look at files alone.
-_WITHOUT_JOBS = ("1.2", "1.5", "1.6", "2.2", "2.3", "2.4", "3.3", "3.4")
+    def training_request(self, name: str, about: dict) -> dict:
+        algorithm: dict = {"TrainingImage": about["image"]}
+        if about["metrics"]:
+            algorithm["MetricDefinitions"] = [
+                {"Name": metric, "Regex": regex} for metric, regex in about["metrics"].items()
+            ]
+        return {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": algorithm,
+            "OutputDataConfig": {"S3OutputPath": about["output"]},
+            "HyperParameters": about["hyperparameters"],
+            "InputDataConfig": [
+                {"ChannelName": channel, "DataSource": {"S3DataSource": {"S3Uri": uri}}}
+                for channel, uri in about["channels"].items()
+            ],
+        }
 
 
 def _folder(path: str) -> str:
@@ -268,13 +282,14 @@ def _folder(path: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def solution(tmp_path_factory, own_state) -> Path:
-    """The lab as it is when every task is done."""
-    folder = tmp_path_factory.mktemp("solution") / "Lab1-Unit-Testing"
-    ladder.materialise(folder)
+def solutions(tmp_path_factory, own_state) -> Path:
+    """A folder with each lab as it is when every task is done."""
+    top = tmp_path_factory.mktemp("solutions")
+    for lab in (lab for lab in manifest.labs() if lab.tasks):
+        ladder.materialise(top / lab.folder, lab=lab)
     requirements = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
-    shutil.copy(requirements, folder / "script_processing")
-    return folder
+    shutil.copy(requirements, top / "Lab1-Unit-Testing" / "script_processing")
+    return top
 
 
 @pytest.fixture(scope="session")
@@ -311,10 +326,17 @@ def s3(emulator):
 
 
 @pytest.fixture
-def work(solution, s3, tmp_path) -> Work:
-    folder = tmp_path / "Lab1-Unit-Testing"
-    shutil.copytree(solution, folder)
-    return Work(folder, s3)
+def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
+    """The work on the lab of the task that the test is about; on Lab 1 where it is about none."""
+    from .lab2 import Lab2Work
+
+    call = getattr(request.node, "callspec", None)
+    lab = manifest.lab_of(call.params.get("number", "1.1") if call else "1.1")
+    folder = tmp_path / lab.folder
+    shutil.copytree(solutions / lab.folder, folder)
+    work = {"Lab1-Unit-Testing": Work, "Lab2": Lab2Work}[lab.folder](folder, s3)
+    work.connect(monkeypatch)
+    return work
 
 
 @pytest.fixture
@@ -328,6 +350,7 @@ def plain(work, tmp_path):
             (re.escape(work.bucket), "BUCKET"),
             (r"(on )?\d{4}-\d\d-\d\d \d\d:\d\d|\d\d:\d\d", "HH:MM"),
             (r"hint \d+ of \d+", "hint N of M"),
+            (r"\.py, line \d+", ".py, line N"),
         ):
             text = re.sub(what, word, text)
         return text + "\n"

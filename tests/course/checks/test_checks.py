@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 
 import pytest
 
@@ -12,31 +13,49 @@ from workshop.emulator.errors import WorkshopError
 
 from .test_answers import NUMBERS, frozen
 
+LABS = [lab for lab in manifest.labs() if lab.tasks]
+
+
+EACH_LAB = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
+
 
 @pytest.fixture
-def starter(tmp_path, work):
-    """The lab as a learner gets it; no job was started from it."""
-    folder = tmp_path / "starter"
-    ladder.materialise(folder, open=set(NUMBERS))
-    return folder
+def starter_of(tmp_path):
+    """Return a function: a lab as a learner gets it; no job was started from it."""
+
+    def make(lab):
+        folder = tmp_path / "starters" / lab.folder
+        ladder.materialise(folder, lab=lab, open={task.number for task in lab.tasks})
+        return folder
+
+    return make
 
 
-def test_an_open_gap_is_not_attempted_whatever_is_there(starter, plain, monkeypatch):
+@pytest.fixture
+def starter(starter_of):
+    return starter_of(LABS[0])
+
+
+@EACH_LAB
+def test_an_open_gap_is_not_attempted_whatever_is_there(starter_of, lab, plain, monkeypatch):
     monkeypatch.setattr(look.Look, "job", lambda *_: pytest.fail("no need to look at a job"))
-    for number in NUMBERS:
-        outcome = checks.run(number, starter)
-        assert outcome.state == checks.NOT_ATTEMPTED, number
-        assert outcome.expected == manifest.task(number).what
-        if number in ("1.3", "1.5"):  # in the notebook, in a script
-            frozen(f"{number}-not-attempted", plain(checks.feedback(outcome)))
+    starter = starter_of(lab)
+    for task in lab.tasks:
+        outcome = checks.run(task.number, starter)
+        assert outcome.state == checks.NOT_ATTEMPTED, task.number
+        assert outcome.expected == task.what
+        if task.number in ("1.3", "1.5"):  # in the notebook, in a script
+            frozen(f"{task.number}-not-attempted", plain(checks.feedback(outcome)))
 
 
-def test_a_gap_that_is_only_deleted_is_no_pass(starter):
+@EACH_LAB
+def test_a_gap_that_is_only_deleted_is_no_pass(starter_of, lab):
+    starter = starter_of(lab)
     for path in [*starter.glob("*.ipynb"), *starter.rglob("*.py")]:
         text = path.read_text().replace("raise NotImplementedError(", "str(")
         path.write_text(text.replace("workshop.not_attempted(", "str("))
-    slow = {"2.4", "3.3"}
-    for number in (number for number in NUMBERS if number not in slow):
+    slow = {"2.4", "3.3", "5.3"}
+    for number in (task.number for task in lab.tasks if task.number not in slow):
         assert checks.run(number, starter).state == checks.NOT_YET, number
 
 
@@ -75,7 +94,15 @@ def test_show_of_a_section_has_a_line_for_each_task(starter, capsys):
     *lines, empty, total = capsys.readouterr().out.splitlines()
     assert all(line.endswith(": not attempted") for line in lines)
     assert (len(lines), empty, total) == (7, "", "0 of 7 tasks passed")
-    assert len(checks.show(None, starter)) == len(NUMBERS)
+
+
+def test_show_of_all_looks_at_each_lab(starter_of, monkeypatch, capsys):
+    for lab in LABS:
+        root = starter_of(lab).parent
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("workshop.ROOT", root)
+    assert len(checks.show()) == len(NUMBERS)
+    assert capsys.readouterr().out.endswith(f"0 of {len(NUMBERS)} tasks passed\n")
 
 
 def test_show_looks_in_the_working_directory_first(starter, monkeypatch, tmp_path):
@@ -86,10 +113,10 @@ def test_show_looks_in_the_working_directory_first(starter, monkeypatch, tmp_pat
     assert checks._folder(manifest.lab_of("1.3")) == tmp_path / "Lab1-Unit-Testing"
 
 
-@pytest.mark.parametrize("number", ["1.9", "9", "x"])
-def test_no_such_task(number, starter):
+@pytest.mark.parametrize("unknown", ["1.9", "9", "x"])
+def test_no_such_task(unknown, starter):
     with pytest.raises(WorkshopError, match=r"There is no (task|section)"):
-        checks.show(number, starter)
+        checks.show(unknown, starter)
 
 
 def test_a_folder_without_the_notebook(tmp_path):
@@ -158,6 +185,40 @@ def test_ipython_tells_the_cell(monkeypatch):
     shell.run_cell("1 + 1", cell_id="cell-07")
     shell.user_ns["__vsc_ipynb_file__"] = "/home/me/Lab1/3-evaluation.ipynb"
     assert live.sources("3-evaluation.ipynb") == {"cell-07": "1 + 1"}
+
+
+def test_a_variable_is_what_the_kernel_says_or_what_its_cell_printed(work, kernel, monkeypatch):
+    section = manifest.labs()[1].sections[0]
+    looked = look.Look(work.folder, section)
+
+    with monkeypatch.context() as patch:
+        shell = types.SimpleNamespace(user_ns={"raw_data": "s3://live"})
+        patch.setattr(live, "_shell", shell)
+        assert looked.value("raw_data", str) == "s3://live"
+    with pytest.raises(look.NotYet, match="does not stand in the saved notebook"):
+        looked.value("raw_data", str)
+    work.printed("1-preprocessing", "raw_data = sagemaker", "s3://printed\n")
+    assert looked.value("raw_data", str) == "s3://printed\n"
+    with pytest.raises(look.NotYet, match="no cell sets processed"):
+        looked.value("processed", str)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sets"),
+    [
+        ("cost = 1", True),
+        ("if True:\n    hours, cost = 1, 2", True),
+        ("%time\ncost: float = 1", True),
+        ("for cost in costs:\n    pass", True),
+        ("cost = (", True),
+        ("print(cost)", False),
+        ("# cost = 1", False),
+        ("f(cost=1)", False),
+        ("costs = 1", False),
+    ],
+)
+def test_a_cell_sets_a_variable(cell, sets):
+    assert look.Cell(cell, None).sets("cost") == sets
 
 
 # --- scripts that are tried --------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 A check looks at four things (`look.py`): the requests that reached SageMaker, what S3 holds, what
 a script does with a tiny input, and the cells of the notebook. It never asks what the learner
-called a variable. The checks are in `section1.py`, `section2.py` and `section3.py`.
+called a variable, but for those that a task names. The checks are in `section1.py` and so on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from pathlib import Path
 
 import workshop
 from workshop.course import manifest
-from workshop.course.checks import section1, section2, section3  # noqa: F401 (they register)
+from workshop.course.checks import (  # noqa: F401 (they register)
+    section1,
+    section2,
+    section3,
+    section4,
+    section5,
+    section6,
+    section7,
+)
 from workshop.course.checks.look import Look
 from workshop.course.checks.registry import (
     CHECKS,

@@ -1,4 +1,4 @@
-"""What the cells of this notebook said when they ran last, which may not be saved yet.
+"""What the cells of this notebook said and set when they ran last, which may not be saved yet.
 
 JupyterLab saves a notebook every two minutes. A learner who fills a gap, runs the cell and asks
 for a check must not hear that the gap is still there.
@@ -30,11 +30,20 @@ def sources(notebook: str) -> dict[str, str]:
 
     notebook: the file's name, like "1-preprocessing.ipynb"
     """
+    return dict(_cells) if _is_here(notebook) else {}
+
+
+def variables(notebook: str) -> dict[str, object]:
+    """Return what the notebook's cells have set; nothing in another notebook's kernel."""
+    return dict(_shell.user_ns) if _shell is not None and _is_here(notebook) else {}
+
+
+def _is_here(notebook: str) -> bool:
     # Set by Jupyter Server (services/sessions/sessionmanager.py) and by VS Code.
     path = os.environ.get("JPY_SESSION_NAME", "")
     if _shell is not None:
         path = _shell.user_ns.get("__vsc_ipynb_file__", path)
-    return dict(_cells) if posixpath.basename(path) == notebook else {}
+    return posixpath.basename(path) == notebook
 
 
 def _remember(info) -> None:

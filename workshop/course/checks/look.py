@@ -1,4 +1,4 @@
-"""What a check can look at: jobs, S3, scripts on a tiny input, and the notebook's cells."""
+"""What a check can look at: jobs and their logs, S3, scripts on a tiny input, the notebook."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from workshop.course import manifest
@@ -25,6 +26,12 @@ PROCESSING = "/opt/ml/processing"
 #: Below these the SDK puts the script itself: they are no inputs of the learner's.
 _SDKS_OWN = (f"{PROCESSING}/input/code", f"{PROCESSING}/input/entrypoint")
 _RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
+#: How the names of the jobs begin that run a script: the labs' base_job_name.
+_JOB_NAMES = {
+    "preprocessing.py": ("preprocessing", "lab2-preprocessing"),
+    "preprocess_shard.py": ("lab2-sharding",),
+    "evaluation.py": ("evaluation", "lab2-evaluation"),
+}
 _SECONDS = 120
 
 
@@ -47,6 +54,15 @@ class Cell:
 
     source: str
     printed: str | None
+
+    def sets(self, name: str) -> bool:
+        """Tell whether it assigns a variable."""
+        try:
+            nodes = list(ast.walk(ast.parse(without_magics(self.source))))
+        except SyntaxError:
+            return re.search(rf"^\s*{name}\s*=", self.source, re.M) is not None
+        stored = (node for node in nodes if isinstance(node, ast.Name) and node.id == name)
+        return any(isinstance(node.ctx, ast.Store) for node in stored)
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,12 @@ class Look:
         self.looked_at = what
 
     # --- the learner's files --------------------------------------------------------------
+
+    @property
+    def top(self) -> str:
+        """The lab's folder in the bucket, like "Lab2/". The first lab's is the bucket itself."""
+        labs = [lab for lab in manifest.labs() if lab.tasks]
+        return "".join(f"{lab.folder}/" for lab in labs[1:] if self.section in lab.sections)
 
     @property
     def notebook(self) -> Path:
@@ -132,13 +154,37 @@ class Look:
             found.append(Cell(source, "\n".join(map(_output_text, outputs)) if outputs else None))
         return found
 
+    def cell(self, name: str) -> Cell:
+        """Return the last cell that sets a variable, which is named by the task."""
+        self.at(f"{self.notebook.name}, the cell that sets {name}")
+        cells = [cell for cell in self.cells() if cell.sets(name)]
+        if not cells:
+            raise NotYet(f"no cell sets {name}", f"a cell that sets {name}")
+        return cells[-1]
+
+    def value(self, name: str, read: Callable[[str], object]) -> object:
+        """Return what a variable is: in the notebook's kernel, or as its cell printed it.
+
+        read: makes a value of what the cell printed
+        """
+        cell = self.cell(name)
+        variables = live.variables(self.notebook.name)
+        if name in variables:
+            return variables[name]
+        if cell.printed is None:
+            raise NotYet(
+                f"what {name} is does not stand in the saved notebook",
+                "the cell run, and the notebook saved after it; or the check in the notebook",
+            )
+        return read(cell.printed)
+
     # --- jobs -----------------------------------------------------------------------------
 
     def job(self, script: str) -> records.Record:
         """Return the newest job that this folder started with a script."""
         kind = "training" if script == "main.py" else "processing"
         every = [record for record in records.jobs() if record.kind == kind]
-        every = [record for record in every if self._script_of(record) == script]
+        every = [record for record in every if self._ran(record, script)]
         ours = [record for record in every if record.directory == self.folder]
         if ours:
             self.at(f"the {kind} job {ours[-1].name} of {_clock(ours[-1].started)}")
@@ -151,6 +197,18 @@ class Look:
             f"a job to look at: run the cell with {_RUN_CELL[kind]}",
             looked_at=f"the jobs started from {self.folder}",
         )
+
+    def on_instances(self, record: records.Record, count: int = 1) -> None:
+        """Make sure that a job was not asked of local mode, and how many instances it was."""
+        kind, instances = instances_of(record)
+        if kind.startswith("local"):
+            raise NotYet(
+                f'it ran in local mode: its instance type is "{kind}"',
+                "a job of SageMaker's: set LOCAL = False and run the notebook again from the top",
+            )
+        if instances != count:
+            words = (f"{n} instance{'s' if n > 1 else ''}" for n in (instances, count))
+            raise NotYet(f"it ran on {next(words)}", next(words))
 
     def ended_well(self, record: records.Record) -> None:
         if record.ended is None:
@@ -184,37 +242,67 @@ class Look:
                 return f"{pairs[folder].rstrip('/')}{path[len(folder) :]}"
         return None
 
-    def _script_of(self, record: records.Record) -> str:
+    def _ran(self, record: records.Record, script: str) -> bool:
+        """Tell whether a job ran a script; every training job ran main.py."""
         if record.kind == "training":
-            return "main.py"
+            return True
         for one in record.request.get("ProcessingInputs", ()):
             uri = one["S3Input"]["S3Uri"]
             if _clean(one["S3Input"]["LocalPath"]) not in _SDKS_OWN:
                 continue
             if uri.endswith(".py"):
-                return posixpath.basename(uri)
+                return posixpath.basename(uri) == script
             if uri.endswith("runproc.sh"):  # FrameworkProcessor: it names the script
                 named = re.findall(r"^python (\S+\.py)", (self.read(uri) or b"").decode(), re.M)
                 if named:
-                    return named[-1]
+                    return named[-1] == script
         # What the SDK had put there is gone from S3.
-        return f"{record.name.partition('-')[0]}.py"
+        return any(record.name.startswith(name) for name in _JOB_NAMES[script])
+
+    def completed_training(self) -> records.Record:
+        """Return the newest training job on an instance that completed, from any folder."""
+        self.at("the training jobs that completed")
+        every = [record for record in records.jobs() if record.kind == "training"]
+        for record in reversed(every):
+            on_instance = not instances_of(record)[0].startswith("local")
+            if on_instance and self.describe(record).get("TrainingJobStatus") == "Completed":
+                self.at(f"the training job {record.name} of {_clock(record.started)}")
+                return record
+        raise NotYet(
+            "no training job on an instance has completed",
+            "a training job: run the notebook of the training with LOCAL = False",
+        )
+
+    def describe(self, record: records.Record) -> dict:
+        """Return what SageMaker says of a job; nothing when it does not know it."""
+        client = _client("sagemaker", server.ensure())
+        try:
+            if record.kind == "training":
+                return client.describe_training_job(TrainingJobName=record.name)
+            return client.describe_processing_job(ProcessingJobName=record.name)
+        except client.exceptions.ClientError:
+            return {}
+
+    def log_lines(self, record: records.Record) -> list[str]:
+        """Return the lines that a job's hosts wrote, from CloudWatch Logs."""
+        client = _client("logs", server.ensure())
+        group = f"/aws/sagemaker/{record.kind.capitalize()}Jobs"
+        asked = {"logGroupName": group, "logStreamNamePrefix": f"{record.name}/"}
+        try:
+            streams = client.describe_log_streams(**asked)["logStreams"]
+        except client.exceptions.ResourceNotFoundException:
+            return []
+        names = [stream["logStreamName"] for stream in streams]
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=group, logStreamNames=names
+        )
+        return [event["message"] for page in pages for event in page["events"]] if names else []
 
     # --- S3 -------------------------------------------------------------------------------
 
     @functools.cached_property
     def _s3(self):
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            endpoint_url=server.ensure(),
-            region_name=server.REGION,
-            aws_access_key_id=server.ACCESS_KEY,
-            aws_secret_access_key=server.SECRET_KEY,
-            config=Config(proxies={}, s3={"addressing_style": "path"}),
-        )
+        return _client("s3", server.ensure())
 
     def below(self, uri: str) -> dict[str, S3Object]:
         """Return the objects whose address begins with `uri`: {path below it: object}."""
@@ -265,22 +353,25 @@ class Look:
         files: dict[str, bytes],
         folders: Iterable[str] = (),
         environment: dict[str, str] | None = None,
+        without: Iterable[str] = (),
     ) -> Trial:
         """Let `inside.py` try the scripts of this section, in the sandbox that jobs run in.
 
         name: of the function in `inside.py`
         code: the folder in the host where the scripts are, and which the host starts in
         files, folders: what else the host finds, by its path below /opt/ml
+        without: scripts that it does not find, since they are not tried
 
         What went well is remembered by this process: the same scripts do the same again.
         """
-        hidden = shutil.ignore_patterns("__pycache__", ".*")
-        key = _fingerprint(self.scripts, name, files, environment or {})
+        hidden = ["__pycache__", ".*", "requirements.txt", *without]
+        key = _fingerprint(self.scripts, hidden, name, files, environment or {})
         if key in _tried:
             return _tried[key]
         with tempfile.TemporaryDirectory(dir=state.folder("tmp")) as place:
             top = Path(place).resolve()
-            shutil.copytree(self.scripts, _inside(top, code), ignore=hidden)
+            ignored = shutil.ignore_patterns(*hidden)
+            shutil.copytree(self.scripts, _inside(top, code), ignore=ignored)
             for path in folders:
                 _inside(top, path).mkdir(parents=True, exist_ok=True)
             source = Path(__file__).with_name("inside.py").read_bytes()
@@ -306,15 +397,31 @@ class Look:
         return trial
 
 
+@functools.cache
+def _client(service: str, endpoint: str):
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=server.REGION,
+        aws_access_key_id=server.ACCESS_KEY,
+        aws_secret_access_key=server.SECRET_KEY,
+        config=Config(proxies={}, s3={"addressing_style": "path"}),
+    )
+
+
 _tried: dict[bytes, Trial] = {}
 _MOST = 20
 
 
-def _fingerprint(scripts: Path, *others: object) -> bytes:
+def _fingerprint(scripts: Path, hidden: list[str], *others: object) -> bytes:
     content = hashlib.sha256(repr(others).encode())
     for path in sorted(scripts.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            content.update(f"\0{path.relative_to(scripts)}\0".encode() + path.read_bytes())
+        parts = path.relative_to(scripts).parts
+        if path.is_file() and not any(fnmatch(part, one) for part in parts for one in hidden):
+            content.update(f"\0{'/'.join(parts)}\0".encode() + path.read_bytes())
     return content.digest()
 
 
@@ -380,6 +487,11 @@ def _has_gap(source: str, number: str) -> bool:
     )
 
 
+def without_magics(source: str) -> str:
+    """Return a cell's source as Python can read it: magics and shell commands do nothing."""
+    return re.sub(r"(?m)^(\s*)[!%].*", r"\1pass", source)
+
+
 def calls(node: ast.AST, *names: str) -> bool:
     """Tell whether a node calls a function, or a method, of one of these names."""
     if not isinstance(node, ast.Call):
@@ -404,6 +516,14 @@ def last_line(error: str) -> str:
 
 
 # --- words -----------------------------------------------------------------------------------
+
+
+def instances_of(record: records.Record) -> tuple[str, int]:
+    """Return the type and the number of a job's instances; the type is "local" in local mode."""
+    request = record.request
+    about = request.get("ResourceConfig")
+    about = about or request.get("ProcessingResources", {}).get("ClusterConfig", {})
+    return about.get("InstanceType", "local"), about.get("InstanceCount", 1)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from workshop.course.checks.look import (
     calls,
     listing,
     split_uri,
+    without_magics,
 )
 from workshop.course.checks.registry import NotYet, check
 
@@ -80,7 +81,7 @@ def _lines(text: str) -> list[str]:
 @check("1.3")
 def inputs(look: Look) -> None:
     record = look.job(SCRIPT)
-    folders, expected = look.input_folders(record), f"RawData/ of the bucket at {SOURCE}"
+    folders, expected = look.input_folders(record), f"{look.top}RawData/ of the bucket at {SOURCE}"
     if SOURCE not in folders:
         has = f" at {SOURCE}; it has {listing(folders)}" if folders else " at all"
         raise NotYet(f"no input{has}", expected)
@@ -102,7 +103,7 @@ def outputs(look: Look) -> None:
         uri = look.output_uri(record, f"{PROCESSING}/{place}")
         if uri is None:
             lost.append(name)
-        elif split_uri(uri)[1] != f"DataProcessed/{place}":
+        elif split_uri(uri)[1] != f"{look.top}DataProcessed/{place}":
             astray.append((name, uri))
     if lost:
         name = lost[0]
@@ -115,7 +116,9 @@ def outputs(look: Look) -> None:
         name, uri = astray[0]
         more = f", and {len(astray) - 1} more elsewhere" if len(astray) > 1 else ""
         bucket = split_uri(uri)[0]
-        raise NotYet(f"{name} would be {uri}{more}", f"s3://{bucket}/DataProcessed/{PLACES[name]}")
+        raise NotYet(
+            f"{name} would be {uri}{more}", f"s3://{bucket}/{look.top}DataProcessed/{PLACES[name]}"
+        )
 
 
 # --- the script ---------------------------------------------------------------------------
@@ -237,9 +240,8 @@ def _lists_result(source: str, printed: str | None) -> bool:
     if printed is not None:
         return all(f"DataProcessed/{place}" in printed for place in PLACES.values())
     shell = re.search(r"^\s*[!%].*\bs3\b.*\bls\b.*DataProcessed/?(\s|$)", source, re.M)
-    python = "\n".join(re.sub(r"^(\s*)[!%].*", r"\1pass", line) for line in source.splitlines())
     try:
-        nodes = list(ast.walk(ast.parse(python)))
+        nodes = list(ast.walk(ast.parse(without_magics(source))))
     except SyntaxError:
         return bool(shell)
     texts = [node.value for node in nodes if isinstance(node, ast.Constant)]

@@ -9,6 +9,7 @@ import tarfile
 
 import numpy as np
 
+from workshop.course.checks import live
 from workshop.course.checks.look import Cell, Look, Trial, listing, split_uri
 from workshop.course.checks.registry import NotYet, check
 from workshop.course.checks.section1 import same_image
@@ -166,6 +167,7 @@ def checkpoints(look: Look) -> None:
         code="/opt/ml/code",
         files={},
         folders=["/opt/ml/model", CHECKPOINTS, "/opt/ml/output/data"],
+        without=["main.py"],
     )
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", "training that runs to its end")
@@ -354,17 +356,23 @@ def artifacts(look: Look) -> None:
             "model.tar.gz and output.tar.gz are in S3, but no cell sets output_uri",
             "a cell that sets model_uri and output_uri",
         )
-    _judge_addresses(cells[-1], uris)
+    _judge_addresses(cells[-1], uris, live.variables(look.notebook.name))
 
 
-def _judge_addresses(cell: Cell, uris: list[str]) -> None:
+def _judge_addresses(cell: Cell, uris: list[str], variables: dict[str, object]) -> None:
+    names = ("model_uri", "output_uri")
+    if variables.keys() >= set(names):
+        for name, uri in zip(names, uris, strict=True):
+            if variables[name] != uri:
+                raise NotYet(f"{name} is {variables[name]}", uri)
+        return
     if cell.printed is None:  # it has not run since, or is not saved: look for what cannot be right
         if not re.search(r"output\.tar|[\"']output", cell.source):
             raise NotYet("output_uri is set, but not to an output.tar.gz", uris[1])
         return
     for uri in uris:
         if uri not in cell.printed.split():
-            printed = " ".join(cell.printed.split()) or "nothing"
+            printed = listing(cell.printed.split(), 2)
             raise NotYet(f"the cell printed {printed}", f"{' and '.join(uris)}: run the cell again")
 
 

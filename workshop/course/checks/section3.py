@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,13 +27,13 @@ def newest_model(look: Look) -> None:
     if not models:
         raise NotYet(
             f"no model.tar.gz among its inputs; {_has(look, record)}",
-            "the newest model.tar.gz below Training/",
+            f"the newest model.tar.gz below {look.top}Training/",
         )
     bucket = split_uri(models[0].uri)[0]
     # The job may be older than the newest training of today.
     every = [
         item
-        for item in look.below(f"s3://{bucket}/Training/").values()
+        for item in look.below(f"s3://{bucket}/{look.top}Training/").values()
         if item.name == "model.tar.gz" and item.modified <= record.started
     ]
     newest = max(every, key=lambda item: item.modified, default=None)
@@ -99,13 +100,13 @@ def best_checkpoint(look: Look) -> None:
 _RIGHT, _IMAGES = 30, 40
 
 
-def _test_data() -> dict[str, bytes]:
+def _test_data(model: bytes) -> dict[str, bytes]:
     """Return 40 images whose first pixel tells what the model of `inside.py` will say of them."""
     labels = np.arange(_IMAGES) % 10
     predicted = np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
     images = np.zeros((_IMAGES, 28, 28, 1), "float32")
     images[:, 0, 0, 0] = predicted / 10
-    files = {f"{MODEL}/model.tar.gz": b""}
+    files = {f"{MODEL}/model.tar.gz": model}
     for name, array in (("X_test", images), ("y_test", labels.astype("uint8"))):
         content = io.BytesIO()
         np.save(content, array)
@@ -115,6 +116,17 @@ def _test_data() -> dict[str, bytes]:
 
 @check("3.4")
 def evaluation(look: Look) -> None:
+    judge_evaluation(look, "evaluation", b"", _judge_model)
+
+
+def judge_evaluation(
+    look: Look, name: str, model: bytes, judge_model: Callable[[Trial], None]
+) -> None:
+    """Try the script.
+
+    name: of the function in `inside.py`; model: the content of model.tar.gz
+    judge_model: raises NotYet when another model was used than the best one
+    """
     path = look.script(SCRIPT)
     look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does, on {_IMAGES} made-up images")
     left = sorted(_imported(path.read_text()) & set(_OTHERS))
@@ -124,16 +136,14 @@ def evaluation(look: Look) -> None:
             "nothing of preprocessing, training and S3: the job's inputs and outputs do that",
         )
     code = f"{PROCESSING}/input/code"
-    trial = look.trial("evaluation", code=code, files=_test_data(), folders=[OUTPUT])
+    trial = look.trial(name, code=code, files=_test_data(model), folders=[OUTPUT])
     expected = f"{OUTPUT}/metrics.json"
     if expected not in trial.files:
         if trial.error:
             raise NotYet(f"it stopped: {trial.error}", expected)
         written = [one for one in trial.files if one.endswith((".json", ".npy"))]
         raise NotYet(f"no metrics.json in {OUTPUT}; it wrote {listing(written)}", expected)
-    if MODEL not in [one.rstrip("/") for one in trial.report.get("model", ())]:
-        given = listing(trial.report.get("model", ()))
-        raise NotYet(f"load_best_checkpoint was given {given}", MODEL)
+    judge_model(trial)
     accuracy = _accuracy(trial.files[expected])
     if abs(accuracy - _RIGHT / _IMAGES) > 1e-6:
         raise NotYet(
@@ -143,6 +153,12 @@ def evaluation(look: Look) -> None:
     _judge_probabilities(trial)
     if trial.error:
         raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
+
+
+def _judge_model(trial: Trial) -> None:
+    if MODEL not in [one.rstrip("/") for one in trial.report.get("model", ())]:
+        given = listing(trial.report.get("model", ()))
+        raise NotYet(f"load_best_checkpoint was given {given}", MODEL)
 
 
 def _imported(text: str) -> set[str]:
@@ -186,6 +202,17 @@ def _judge_probabilities(trial: Trial) -> None:
 def outputs(look: Look) -> None:
     record = look.job(SCRIPT)
     job = look.looked_at
+    uri = metrics_uri(look, record)
+    look.ended_well(record)
+    look.at(f"{uri}, and {job}")
+    look.made_by(record, uri)
+    accuracy = _accuracy(look.read(uri) or b"")
+    if not 0 <= accuracy <= 1:
+        raise NotYet(f"its accuracy is {accuracy:g}", "an accuracy from 0 to 1")
+
+
+def metrics_uri(look: Look, record: Record) -> str:
+    """Return where a job takes metrics.json, which must be Evaluation/."""
     uri = look.output_uri(record, f"{OUTPUT}/metrics.json")
     if uri is None:
         given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
@@ -193,11 +220,7 @@ def outputs(look: Look) -> None:
         has = f"; it has one for {folders}" if given else ""
         raise NotYet(f"no output takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
     bucket = split_uri(uri)[0]
-    if uri != f"s3://{bucket}/Evaluation/metrics.json":
-        raise NotYet(f"metrics.json would be {uri}", f"s3://{bucket}/Evaluation/metrics.json")
-    look.ended_well(record)
-    look.at(f"{uri}, and {job}")
-    look.made_by(record, uri)
-    accuracy = _accuracy(look.read(uri) or b"")
-    if not 0 <= accuracy <= 1:
-        raise NotYet(f"its accuracy is {accuracy:g}", "an accuracy from 0 to 1")
+    expected = f"s3://{bucket}/{look.top}Evaluation/metrics.json"
+    if uri != expected:
+        raise NotYet(f"metrics.json would be {uri}", expected)
+    return uri
