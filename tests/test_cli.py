@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workshop import ROOT, cli, machine, terminal
-from workshop.course import checks
+from workshop.course import checks, manifest
 from workshop.emulator import server
 
 
@@ -76,6 +76,13 @@ def test_exec():
     )
 
 
+def test_exec_leaves_options_after_the_program_to_the_program():
+    """`--aws` is ours before the program's name, and the program's own after it."""
+    code = "import os, sys; print(sys.argv[1:], 'WORKSHOP_AWS' in os.environ)"
+    found = lab("exec", "python", "-c", code, "--aws")
+    assert found.stdout == "['--aws'] False\n"
+
+
 def test_exec_of_nothing():
     found = lab("exec", "--", "no-such-program")
     assert found.returncode == 127
@@ -84,12 +91,12 @@ def test_exec_of_nothing():
 
 
 def test_exec_passes_signals_and_broken_pipes_on():
-    command = [sys.executable, "-I", "-m", "workshop", "exec", "--", "sleep", "60"]
-    process = subprocess.Popen(command)
-    time.sleep(1)
-    process.terminate()
-    assert process.wait(timeout=10) == -signal.SIGTERM
-    command[-2:] = ["sh", "-c", "yes | head -n 1"]
+    command = [sys.executable, "-I", "-m", "workshop", "exec", "--", "sh", "-c"]
+    with subprocess.Popen([*command, "echo on; exec sleep 60"], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"on\n"
+        process.terminate()
+        assert process.wait(timeout=10) == -signal.SIGTERM
+    command.append("yes | head -n 1")
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.stdout, found.stderr) == ("y\n", "")
 
@@ -196,7 +203,7 @@ def test_hints_climb_and_progress_counts_them(own):
     table = lab("progress", env=own).stdout.splitlines()
     assert table[0].split() == ["Task", "State", "Hints", "Minutes", "Title"]
     assert table[3].startswith("1.3   not checked  2 of ")
-    assert "0 of 19 tasks passed, 2 hints opened, 0 minutes." in table
+    assert f"0 of {len(manifest.tasks())} tasks passed, 2 hints opened, 0 minutes." in table
 
 
 def test_progress_for_instructors(own):
@@ -205,7 +212,8 @@ def test_progress_for_instructors(own):
     report = json.loads(found.stdout)
     assert list(report) == ["format", "tasks", "totals"]
     assert report["format"] == 1
-    assert report["totals"] == {"tasks": 19, "passed": 0, "hints_opened": 1, "minutes": 0}
+    totals = {"tasks": len(manifest.tasks()), "passed": 0, "hints_opened": 1, "minutes": 0}
+    assert report["totals"] == totals
     (task,) = (task for task in report["tasks"] if task["task"] == "2.1")
     assert task.pop("first_seen") is not None
     assert task == {
