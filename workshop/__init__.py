@@ -15,7 +15,12 @@ def connect() -> None:
     Under `./lab start --aws` and its like they go to the learner's own account
     (`workshop.account.connection`). In a notebook, the checks see from now on what its cells ran,
     saved or not.
+
+    Raises WorkshopError in a notebook of a lab that needs more packages than are installed.
     """
+    from workshop import extras
+
+    extras.require(Path.cwd())
     if _in_own_account():  # every Python under ./lab imports this package, so: late imports
         from workshop.account import connection
 

@@ -81,8 +81,28 @@ def run(
 @app.command(context_settings=PASS_ON)
 def test(ctx: typer.Context) -> None:
     """Run all that CI runs. Arguments (-k build) go to pytest."""
+    from workshop import extras
+    from workshop.course import manifest
+
+    for lab in manifest.labs():
+        if lab.requirements:
+            extras.ensure(ROOT / lab.requirements)
     os.chdir(ROOT)
     _become([sys.executable, "-m", "pytest", *ctx.args], dict(os.environ))
+
+
+@app.command()
+def setup(
+    lab: Annotated[str, typer.Argument(metavar="LAB", help="The start of a lab's name: Lab3.")],
+) -> None:
+    """Install what a lab needs that the others do not. `run` does it by itself."""
+    from workshop import extras
+    from workshop.course import manifest
+
+    found = manifest.find(lab, manifest.labs())
+    if found.requirements:
+        extras.ensure(ROOT / found.requirements)
+    typer.echo(f"{found.folder} has all it needs.")
 
 
 @app.command(context_settings=PASS_ON)

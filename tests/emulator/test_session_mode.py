@@ -153,6 +153,10 @@ def test_processors_without_a_session(script):
         PREPARED
         + """
 put('dataset', *(f'train/{n}/{n}.jpg' for n in range(3)))
+# The default role may not use a bucket of that name.
+trust = '{"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}'
+iam = boto3.client('iam')
+role = iam.create_role(RoleName='Any', AssumeRolePolicyDocument=trust)['Role']['Arn']
 bucket, input_prefix, input_preprocessed_prefix = 'dataset', 'train', 'spark'
 ACCOUNT_ID, AWS_REGION, ARN = '123456789012', 'us-east-1', role
 input_paths = keys('dataset', 'train/')

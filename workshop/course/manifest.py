@@ -60,6 +60,7 @@ class Lab:
     sections: tuple[Section, ...] = ()
     commands: tuple[str, ...] = ()  # what Python runs, in this order
     environment: tuple[tuple[str, str], ...] = ()
+    requirements: str = ""  # file in the checkout's root: what it needs beyond requirements.txt
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -90,7 +91,8 @@ def labs(source: Path | None = None) -> list[Lab]:
 
 def _lab(entry: dict) -> Lab:
     sections = tuple(_section(section) for section in entry.get("section", ()))
-    lab = Lab(entry["folder"], entry["title"], sections)
+    requirements = entry.get("requirements", "")
+    lab = Lab(entry["folder"], entry["title"], sections, requirements=requirements)
     known = [task.number for task in lab.tasks]
     for task in lab.tasks:
         if known.count(task.number) > 1:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import ROOT, terminal
+from workshop import ROOT, extras, terminal
 from workshop.course import dataset, manifest, notebooks
 from workshop.course.progress import Progress
 from workshop.emulator import connection, server
@@ -58,6 +58,9 @@ def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: 
             raise WorkshopError(f"{lab.folder} starts no job on SageMaker: run it without --aws.")
     raw_data = (data or DEFAULT_DATA).resolve()
     dataset.check(raw_data)
+    for lab in labs:
+        if lab.requirements:
+            extras.ensure(root / lab.requirements)
     # Started here, the emulator belongs to no notebook, and Ctrl-C in one leaves it alone.
     environment = dict(os.environ) if aws else connection.environment()
     values = {"RAW_DATA": str(raw_data)} | ({"LOCAL": False} if aws else {})

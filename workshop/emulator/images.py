@@ -3,6 +3,8 @@
 An image is known by its repository name, the last part of its URI before the tag:
 ``763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.19.0-cpu-py312`` is
 ``tensorflow-training``. Names and tags: SageMaker SDK, ``sagemaker/image_uri_config/*.json``.
+
+``images.toml`` beside the package says which of the frameworks here plays it.
 """
 
 from __future__ import annotations
@@ -18,28 +20,84 @@ from pathlib import Path
 
 from workshop.emulator.errors import WorkshopError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 #: Files that a real image would carry, seen by every host at this same path.
 CONTAINER_FILES = Path(__file__).resolve().parent / "container"
 HOOK = str(Path(__file__).resolve().parent / "hook.py")
 
 
+#: Which framework plays which image: NAME = "FRAMEWORK". The variable is for tests.
+FILE = Path(__file__).resolve().parents[2] / "images.toml"
+FILE_VARIABLE = "WORKSHOP_IMAGES"
+
+
 @dataclass(frozen=True)
-class Image:
-    """An image that this machine's Python can play for training and for processing jobs."""
+class Framework:
+    """What this machine's Python can play the images of a framework with."""
 
-    framework: str
+    title: str
     distributions: tuple[str, ...]  # one of these must be installed
+    how_to_get: str = "Run ./lab doctor to see what is missing."
     environment: dict[str, str] = field(default_factory=dict)
+    #: Programs of the images, and the files that play them; these get the program's name first.
+    programs: dict[str, str] = field(default_factory=dict)
+    trains: bool = True  # with the training toolkit
 
 
-KNOWN = {
-    "tensorflow-training": Image(
+_OF_LAB3 = "Run ./lab setup Lab3: it installs it."
+
+FRAMEWORKS = {
+    "tensorflow": Framework(
         "TensorFlow",
         ("tensorflow", "tensorflow-cpu"),
-        {"TF_CPP_MIN_LOG_LEVEL": "1"},  # warnings, not what the processor could also do
+        # warnings, not what the processor could also do
+        environment={"TF_CPP_MIN_LOG_LEVEL": "1"},
     ),
-    "sagemaker-scikit-learn": Image("scikit-learn", ("scikit-learn",)),
+    "scikit-learn": Framework("scikit-learn", ("scikit-learn",)),
+    "pytorch": Framework("PyTorch", ("torch",), _OF_LAB3),
+    "xgboost": Framework("XGBoost", ("xgboost-cpu", "xgboost"), _OF_LAB3),
+    "spark": Framework(
+        "Spark",
+        ("pyspark",),
+        _OF_LAB3,
+        programs=dict.fromkeys(("/opt/program/submit", "smspark-submit"), "spark/submit.py"),
+        trains=False,
+    ),
 }
+
+
+def known() -> dict[str, Framework]:
+    """Return the frameworks that play images, by the images' repository names.
+
+    Raises WorkshopError, which names file and line, when ``images.toml`` cannot be used.
+    """
+    file = Path(os.environ.get(FILE_VARIABLE) or FILE)
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise WorkshopError(f"{file} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise WorkshopError(
+            f'{file} is not TOML: {error}. Expected lines like: torchvision = "pytorch"'
+        ) from error
+    for name, framework in content.items():
+        if not isinstance(framework, str) or framework not in FRAMEWORKS:
+            raise WorkshopError(
+                f"{file}, line {_line(text, name)}: {name} is to be played by {framework!r}, which "
+                f"is no framework here. Known: {', '.join(FRAMEWORKS)}."
+            )
+    return {repository(name): FRAMEWORKS[framework] for name, framework in content.items()}
+
+
+def _line(text: str, name: str) -> int:
+    """Return the number of the line of a TOML text that sets ``name``."""
+    setting = re.search(rf"(?m)^\s*\[?[\"']?{re.escape(name)}\b", text)
+    return text.count("\n", 0, setting.end()) + 1 if setting else 1
 
 
 def repository(uri: str) -> str:
@@ -56,46 +114,64 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
 
     Raises WorkshopError when nothing on this machine plays the image.
     """
-    image = KNOWN.get(repository(uri))
-    if image and not _installed(image):
+    frameworks = known()
+    framework = frameworks.get(repository(uri))
+    if framework and not _installed(framework):
         raise WorkshopError(
-            f"The image {uri} needs {image.framework}, which is not installed here. "
-            "Run ./lab doctor to see what is missing."
+            f"The image {uri} needs {framework.title}, which is not installed here. "
+            f"{framework.how_to_get}"
         )
     if entrypoint:
         program = entrypoint[0]
+        if framework and program in framework.programs:
+            file = CONTAINER_FILES / framework.programs[program]
+            return ["python", str(file), *entrypoint, *arguments]
         if shutil.which(program, path=path):
             return [*entrypoint, *arguments]
         raise WorkshopError(
             f"No program on this machine plays the image {uri}: the job's command is "
-            f"{program!r}, and there is no such program here. Install it, or give the processor "
-            f"another command, or run with a real Docker engine (./lab start --docker)."
+            f"{program!r}, and there is no such program here.{_has(program, uri)} Install it, or "
+            "give the processor another command, or run with a real Docker engine "
+            "(./lab start --docker)."
         )
-    if image and arguments[:1] == ["train"]:
+    if framework and framework.trains and arguments[:1] == ["train"]:
         return ["python", str(CONTAINER_FILES / "train.py")]
+    trains = [name for name, framework in frameworks.items() if framework.trains]
     raise WorkshopError(
         f"No program on this machine plays the image {uri} with the command "
         f"{' '.join(arguments) or '(its own entry point)'!r}. Training jobs can use the images "
-        f"{' and '.join(KNOWN)}; processing jobs can use any image whose command is installed "
-        "here. Choose one of these, or run with a real Docker engine (./lab start --docker)."
+        f"{' and '.join(trains)}; processing jobs can use any image whose command is installed "
+        f"here. Choose one of these, or make {repository(uri)} known in images.toml, or run with a "
+        "real Docker engine (./lab start --docker)."
     )
+
+
+def _has(program: str, uri: str) -> str:
+    """Say which line makes an image known whose framework has ``program``."""
+    for name, framework in FRAMEWORKS.items():
+        if program in framework.programs:
+            return (
+                f" The images of {framework.title} have it: if this is one, say so in images.toml "
+                f'({repository(uri)} = "{name}").'
+            )
+    return ""
 
 
 def note(uri: str) -> str | None:
     """Return one sentence when this machine plays the image in another version, else None."""
-    image = KNOWN.get(repository(uri))
+    framework = known().get(repository(uri))
     asked = re.match(r"\d+(\.\d+)+", uri.rpartition(":")[2])
-    here = _installed(image) if image else None
+    here = _installed(framework) if framework else None
     if not (asked and here) or here.split(".")[:2] == asked[0].split(".")[:2]:
         return None
     return (
-        f"Note: the image has {image.framework} {asked[0]}; this machine plays it with "
-        f"{image.framework} {here}."
+        f"Note: the image has {framework.title} {asked[0]}; this machine plays it with "
+        f"{framework.title} {here}."
     )
 
 
-def _installed(image: Image) -> str | None:
-    for name in image.distributions:
+def _installed(framework: Framework) -> str | None:
+    for name in framework.distributions:
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -105,8 +181,8 @@ def _installed(image: Image) -> str | None:
 
 def environment(uri: str) -> dict[str, str]:
     """Return the environment variables that image ``uri`` itself would set."""
-    image = KNOWN.get(repository(uri))
-    return dict(image.environment) if image else {}
+    framework = known().get(repository(uri))
+    return dict(framework.environment) if framework else {}
 
 
 def libraries() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import sys
 import threading
@@ -16,7 +17,16 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from workshop.emulator import contract, engine, experiments, images, records, state, transfer
+from workshop.emulator import (
+    contract,
+    engine,
+    experiments,
+    images,
+    records,
+    server,
+    state,
+    transfer,
+)
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.job_logs import GROUPS, Metrics, Stream
 
@@ -215,6 +225,8 @@ class _Job:
 
     def _live(self) -> None:
         try:
+            for verb, uri in self._places():
+                _check_access(self.request["RoleArn"], verb, uri)
             self._run()
         except transfer.DataError as error:
             self.end("Failed", f"ClientError: {error}")
@@ -350,6 +362,10 @@ class _Job:
     def _resources(self) -> dict:
         raise NotImplementedError
 
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """Yield the S3 URIs of the job's data: whether it will read or write, and where."""
+        raise NotImplementedError
+
     def _metric_definitions(self) -> list[dict]:
         return []
 
@@ -380,6 +396,14 @@ class _ProcessingJob(_Job):
 
     def _resources(self) -> dict:
         return self.request["ProcessingResources"]["ClusterConfig"]
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        for one in self.request.get("ProcessingInputs", ()):
+            if "S3Input" in one:
+                yield "read", one["S3Input"]["S3Uri"]
+        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", ()):
+            if "S3Output" in one:
+                yield "write", one["S3Output"]["S3Uri"]
 
     def _run(self) -> None:
         disks = self._make_disks()
@@ -474,6 +498,14 @@ class _TrainingJob(_Job):
 
     def _resources(self) -> dict:
         return self.request["ResourceConfig"]
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        for channel in self.request.get("InputDataConfig", ()):
+            if "S3DataSource" in channel["DataSource"]:
+                yield "read", channel["DataSource"]["S3DataSource"]["S3Uri"]
+        yield "write", self.request["OutputDataConfig"]["S3OutputPath"]
+        if "CheckpointConfig" in self.request:
+            yield "write", self.request["CheckpointConfig"]["S3Uri"]
 
     def _metric_definitions(self) -> list[dict]:
         return self.request["AlgorithmSpecification"].get("MetricDefinitions", [])
@@ -675,6 +707,24 @@ class _TrainingJob(_Job):
 
 
 _KINDS: dict[str, type[_Job]] = {"processing": _ProcessingJob, "training": _TrainingJob}
+
+
+def _check_access(role: str, verb: str, uri: str) -> None:
+    """Raise DataError where the account's default role may not read or write ``uri``.
+
+    It has the policy AmazonSageMakerFullAccess, which opens objects whose ARN, so bucket or key,
+    has a certain word in it. Other roles may do all.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol.html
+    """
+    name = "/".join(transfer.split(uri))
+    if role.rpartition("/")[2] != server.ROLE or re.search("(?i)sagemaker|aws-glue", name):
+        return
+    what = "Data download failed" if verb == "read" else "Data upload failed"
+    raise transfer.DataError(
+        f"{what}: AccessDenied: the role {server.ROLE} may not {verb} {uri}. Its policy, "
+        'AmazonSageMakerFullAccess, opens only what has "sagemaker" in its name. Use such a '
+        "bucket, as the session's default_bucket(), or give the job a role that may use this one."
+    )
 
 
 def _inside(disk: Path, path: str) -> Path:

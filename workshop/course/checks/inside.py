@@ -24,6 +24,7 @@ PLACE = "/opt/ml/check"
 MODEL, CHECKPOINTS, OUTPUT = "/opt/ml/model", "/opt/ml/checkpoints", "/opt/ml/output/data"
 TENSORFLOW = ("keras", "tensorflow")
 REPORT = {}
+ARGUMENTS = sys.argv[2:]
 
 
 # --- 1-preprocessing ----------------------------------------------------------------------
@@ -411,6 +412,29 @@ def sharding():
     execute("preprocess_shard.py", "__main__")
 
 
+# --- 8-script-processor -------------------------------------------------------------------
+
+DEPENDENCIES = "/opt/ml/processing/code_dependencies"
+
+
+def code_dependencies():
+    """Run all that comes before main()."""
+    before = set(sys.path)
+    try:
+        execute("cli_parse_annotation_files.py", "__main__", main=lambda: None)
+    finally:
+        REPORT["added"] = [plain(path) for path in sys.path[1:] if path not in before]
+        REPORT["voc"] = getattr(sys.modules.get("voc"), "__file__", None)
+
+
+def annotations():
+    """Call to_coco alone."""
+    sys.path.insert(1, DEPENDENCIES)
+    script = execute("cli_parse_annotation_files.py", "cli_parse_annotation_files")
+    with open(f"{PLACE}/frames.json") as file:
+        REPORT["coco"] = simple(script.to_coco(json.load(file)))
+
+
 # --- tools --------------------------------------------------------------------------------
 
 
@@ -431,7 +455,7 @@ def execute(path, name, **replaced):
     module.__file__ = os.path.abspath(path)
     module.__replaced__ = replaced
     sys.modules[name] = module
-    sys.argv = [path]
+    sys.argv = [path, *ARGUMENTS]
     sys.path[0] = os.getcwd()
     exec(compile(tree, path, "exec"), module.__dict__)
     return module

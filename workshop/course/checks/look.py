@@ -34,6 +34,8 @@ _JOB_NAMES = {
 }
 _SECONDS = 120
 
+Which = Callable[[records.Record], bool]
+
 
 @dataclass(frozen=True)
 class S3Object:
@@ -94,7 +96,8 @@ class Look:
     def top(self) -> str:
         """The lab's folder in the bucket, like "Lab2/". The first lab's is the bucket itself."""
         labs = [lab for lab in manifest.labs() if lab.tasks]
-        return "".join(f"{lab.folder}/" for lab in labs[1:] if self.section in lab.sections)
+        folders = (lab.folder for lab in labs[1:] if self.section in lab.sections)
+        return "".join(f"{folder.partition('-')[0]}/" for folder in folders)
 
     @property
     def notebook(self) -> Path:
@@ -180,15 +183,24 @@ class Look:
 
     # --- jobs -----------------------------------------------------------------------------
 
-    def job(self, script: str) -> records.Record:
-        """Return the newest job that this folder started with a script."""
+    def job(self, script: str, which: Which = lambda record: True) -> records.Record:
+        """Return the newest job that this folder started with a script.
+
+        which: tells whether it may be this one, where sections have scripts of the same name
+        """
         kind = "training" if script == "main.py" else "processing"
+        return self.jobs(script, which, kind)[-1]
+
+    def jobs(
+        self, script: str, which: Which = lambda record: True, kind: str = "processing"
+    ) -> list[records.Record]:
+        """Return all jobs that this folder started with a script, oldest first: one at least."""
         every = [record for record in records.jobs() if record.kind == kind]
-        every = [record for record in every if self._ran(record, script)]
+        every = [record for record in every if self._ran(record, script) and which(record)]
         ours = [record for record in every if record.directory == self.folder]
         if ours:
             self.at(f"the {kind} job {ours[-1].name} of {_clock(ours[-1].started)}")
-            return ours[-1]
+            return ours
         found = f"no {kind} job with {script} was started from this folder yet"
         if every:
             found += f"; the last one was started from {every[-1].directory}"
@@ -257,7 +269,7 @@ class Look:
                 if named:
                     return named[-1] == script
         # What the SDK had put there is gone from S3.
-        return any(record.name.startswith(name) for name in _JOB_NAMES[script])
+        return any(record.name.startswith(name) for name in _JOB_NAMES.get(script, ()))
 
     def completed_training(self) -> records.Record:
         """Return the newest training job on an instance that completed, from any folder."""
@@ -352,6 +364,7 @@ class Look:
         code: str,
         files: dict[str, bytes],
         folders: Iterable[str] = (),
+        arguments: Iterable[str] = (),
         environment: dict[str, str] | None = None,
         without: Iterable[str] = (),
     ) -> Trial:
@@ -360,12 +373,14 @@ class Look:
         name: of the function in `inside.py`
         code: the folder in the host where the scripts are, and which the host starts in
         files, folders: what else the host finds, by its path below /opt/ml
+        arguments: the script's command line
         without: scripts that it does not find, since they are not tried
 
         What went well is remembered by this process: the same scripts do the same again.
         """
         hidden = ["__pycache__", ".*", "requirements.txt", *without]
-        key = _fingerprint(self.scripts, hidden, name, files, environment or {})
+        command = [name, *arguments]
+        key = _fingerprint(self.scripts, hidden, command, files, environment or {})
         if key in _tried:
             return _tried[key]
         with tempfile.TemporaryDirectory(dir=state.folder("tmp")) as place:
@@ -379,7 +394,7 @@ class Look:
                 _inside(top, path).parent.mkdir(parents=True, exist_ok=True)
                 _inside(top, path).write_bytes(content)
             before = _times(top)
-            error = _run_host(top, name, code, environment or {})
+            error = _run_host(top, command, code, environment or {})
             try:
                 report = json.loads(_inside(top, "/opt/ml/check/report.json").read_text())
             except (OSError, ValueError):
@@ -425,13 +440,13 @@ def _fingerprint(scripts: Path, hidden: list[str], *others: object) -> bytes:
     return content.digest()
 
 
-def _run_host(top: Path, name: str, code: str, environment: dict[str, str]) -> str:
+def _run_host(top: Path, command: list[str], code: str, environment: dict[str, str]) -> str:
     """Run `inside.py` in a host; return what went wrong, if it did."""
     nowhere = "http://127.0.0.1:9"  # a script that still asks S3 hears at once that it cannot
     host = engine.Host(
         name="check",
         image="check",
-        entrypoint=["python", "/opt/ml/check/inside.py", name],
+        entrypoint=["python", "/opt/ml/check/inside.py", *command],
         environment={
             "AWS_ENDPOINT_URL": nowhere,
             "WORKSHOP_ENDPOINT": nowhere,
@@ -446,7 +461,7 @@ def _run_host(top: Path, name: str, code: str, environment: dict[str, str]) -> s
         mounts=[(str(path), f"/opt/ml/{path.name}") for path in sorted(top.iterdir())],
         directory=code,
     )
-    job = engine.Job([host], name=f"check-{name}", kind="check")
+    job = engine.Job([host], name=f"check-{command[0]}", kind="check")
     late = threading.Timer(_SECONDS, job.stop)
     late.start()
     started = time.monotonic()
