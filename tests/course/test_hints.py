@@ -14,10 +14,11 @@ import workshop
 from workshop.course import gaps, hints, ladder, manifest, progress_file
 from workshop.emulator.errors import WorkshopError
 
-LAB = next(lab for lab in manifest.labs() if lab.tasks)
-LAB_TASKS = {task.number: task for task in LAB.tasks}
-LADDERS = ladder.load(LAB)
-SOLUTIONS = {number: region.code for number, region in gaps.regions(LAB).items()}
+LABS = [lab for lab in manifest.labs() if lab.tasks]
+LAB_TASKS = {task.number: task for lab in LABS for task in lab.tasks}
+LADDERS = {number: rungs for lab in LABS for number, rungs in ladder.load(lab).items()}
+SOLUTIONS = {n: region.code for lab in LABS for n, region in gaps.regions(lab).items()}
+LAST = list(LAB_TASKS)[-1]
 
 #: Shorter lines are in every program.
 LONG_ENOUGH = 12
@@ -164,9 +165,9 @@ def test_numbers_as_people_type_them(given):
     [
         ("1.9", "Section 1 has the tasks 1.1, 1.2, 1.3"),
         (2, "Section 2 has the tasks 2.1, 2.2"),
-        ("7.2", "Near it are"),
-        ("inputs", "The tasks go from 1.1 to 3.5"),
-        ("", "The tasks go from 1.1 to 3.5"),
+        ("13.2", "Near it are"),
+        ("inputs", f"The tasks go from 1.1 to {LAST}"),
+        ("", f"The tasks go from 1.1 to {LAST}"),
     ],
 )
 def test_unknown_numbers(wrong, told, state):
