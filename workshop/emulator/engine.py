@@ -324,13 +324,17 @@ _CHAINS = (
 )
 #: How much of the output stands for the error of a host that wrote no traceback.
 _LAST_LINES = 10
-_TOOLKIT = re.compile(r"(?m)^\d{4}-\d\d-\d\d [\d:,]+ sagemaker-training-toolkit ")
+#: What others write after the error: the training toolkit, and Python itself with ``-v``.
+_AFTERWARDS = re.compile(
+    r"(?m)^(\d{4}-\d\d-\d\d [\d:,]+ sagemaker-training-toolkit "
+    r"|# (clear|destroy|cleanup|restore)\b)"
+)
 
 
 def _failure(host: str, code: int, log: Path) -> Result:
     """Find the error in a host's output.
 
-    The training toolkit writes lines of its own after the script's traceback; they are cut.
+    What others write after the script's traceback is cut.
     """
     text = _tail(log, 1 << 20).decode(errors="replace").rstrip()
     own = re.findall(rf"(?m)^{re.escape(host)} \| (.*)$", text)
@@ -346,13 +350,13 @@ def _failure(host: str, code: int, log: Path) -> Result:
             how += " A machine does that when it has no memory left."
     start = text.rfind(_TRACEBACK)
     if start < 0:
-        lines = [line for line in text.splitlines() if not _TOOLKIT.match(line)]
+        lines = [line for line in text.splitlines() if not _AFTERWARDS.match(line)]
         last = "\n".join(lines[-_LAST_LINES:]).strip()
         error = f"{last}\n{how}".strip()
         return Result(code, error, unseen=how if text.endswith(last) else error)
     while text[:start].rstrip().endswith(_CHAINS) and text.rfind(_TRACEBACK, 0, start) >= 0:
         start = text.rfind(_TRACEBACK, 0, start)
-    toolkit = _TOOLKIT.search(text, start)
-    end = toolkit.start() if toolkit else len(text)
+    afterwards = _AFTERWARDS.search(text, start)
+    end = afterwards.start() if afterwards else len(text)
     error = f"{how}\n{text[start:end].rstrip()}"
-    return Result(code, error, unseen=error if toolkit else "")
+    return Result(code, error, unseen=error if afterwards else "")

@@ -9,6 +9,8 @@ the toolkit on machines without a C compiler too.
 
 import ast
 import importlib.util
+import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -30,6 +32,18 @@ def tensorflow_exception_classes() -> list[str]:
     return [*names, "XlaRuntimeError"]
 
 
+def has_script() -> bool:
+    """Tell whether the job brings a script (``sagemaker_training/params.py``)."""
+    file = Path("/opt/ml/input/config/hyperparameters.json")
+    given = json.loads(file.read_text()) if file.exists() else {}
+    return "sagemaker_program" in given or "SAGEMAKER_PROGRAM" in os.environ
+
+
 if __name__ == "__main__":
+    if not has_script():
+        sys.exit(
+            "The job has no script, so it asks for the algorithm in the image. This machine plays "
+            "the image with a script of yours: give the estimator an entry_point."
+        )
     process.get_tensorflow_exception_classes = tensorflow_exception_classes
     trainer.train()

@@ -1,0 +1,200 @@
+"""What a lab needs beyond requirements.txt: pins that agree, and what a learner is told."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import sys
+import zipfile
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from workshop import ROOT, extras
+from workshop.course import manifest
+from workshop.emulator import state
+from workshop.emulator.errors import WorkshopError
+
+LAB3 = ROOT / "requirements-lab3.txt"
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch) -> Path:
+    """Take a folder for the environment of this Python: its stamps go there."""
+    monkeypatch.setattr(extras.sys, "prefix", str(tmp_path / "env"))
+    (tmp_path / "env").mkdir()
+    return tmp_path / "env"
+
+
+@pytest.fixture
+def requirements(tmp_path) -> Path:
+    """A file that asks for a package that is nowhere."""
+    file = tmp_path / "requirements-lab9.txt"
+    file.write_text("# To download: 1 MB. On disk: 2 MB.\nworkshop-nowhere==1.0\n")
+    return file
+
+
+def calls(monkeypatch, program: str) -> list:
+    """Let a Python program stand for pip; return the commands that would have been run."""
+    made = []
+
+    def command(*arguments, **_) -> list[str]:
+        made.append(arguments)
+        return [sys.executable, "-c", program]
+
+    monkeypatch.setattr(extras, "_command", command)
+    return made
+
+
+def lines(file: Path) -> list[Requirement]:
+    found = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    return [Requirement(line) for line in found if line and not line.startswith("-")]
+
+
+def test_the_pins_agree_with_those_that_all_labs_have():
+    """pip would change a package of the other labs otherwise."""
+    both = {str(line).replace(" ", "") for line in lines(ROOT / "requirements.txt")}
+    names = {line.name for line in lines(ROOT / "requirements.txt")}
+    for line in lines(LAB3):
+        if line.name in names:
+            assert str(line).replace(" ", "") in both, line
+
+
+def test_all_is_pinned_and_nothing_of_cuda_comes_along():
+    for line in lines(LAB3):
+        assert re.fullmatch(r"==\S+", str(line.specifier)), line
+        assert not re.match(r"nvidia|cuda|triton", line.name), line
+    torch = {str(line.marker): str(line.specifier) for line in lines(LAB3) if line.name == "torch"}
+    assert torch['sys_platform == "linux"'].endswith("+cpu")
+
+
+def test_what_is_missing_is_found_by_version_and_marker(tmp_path):
+    file = tmp_path / "requirements-x.txt"
+    file.write_text(
+        "--extra-index-url https://example.org\n\n# a comment\n"
+        "numpy>=1\nnumpy==0.1 # another\nworkshop-nowhere==1.0\n"
+        "workshop-elsewhere==1.0 ; sys_platform == 'none'\n"
+    )
+    assert extras.missing(file) == ["numpy==0.1", "workshop-nowhere==1.0"]
+
+
+def test_what_is_there_needs_no_installing(environment, tmp_path, monkeypatch, capsys):
+    made = calls(monkeypatch, "")
+    file = tmp_path / "requirements-lab9.txt"
+    file.write_text("numpy>=1\n")
+    extras.ensure(file)
+    assert made == [] and capsys.readouterr().err == ""
+    assert (environment / "lab9-stamp").read_text() == "numpy>=1\n"
+
+
+def test_sizes_are_said_before_and_a_stamp_saves_the_next_look(
+    environment, requirements, monkeypatch, capsys
+):
+    made = calls(monkeypatch, "print('Collecting workshop-nowhere')")
+    extras.ensure(requirements)
+    extras.ensure(requirements)
+    assert len(made) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == (
+        "lab: installing what requirements-lab9.txt asks for, only this once: workshop-nowhere."
+    )
+    assert told[1] == "lab: 1 MB to download, 2 MB on disk, a few minutes."
+    assert re.fullmatch(r"lab: installed \(\d+ s\)\.", told[2])
+    assert "Collecting workshop-nowhere" in (state.folder() / "extras.log").read_text()
+    requirements.write_text(requirements.read_text() + "workshop-elsewhere==1.0\n")
+    extras.ensure(requirements)
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("OSError: [Errno 28] No space left on device", "The disk is full: free some room"),
+        ("NameResolutionError: Failed to resolve 'pypi.org'", "A package index could not be"),
+        ("ERROR: No matching distribution found for x", "Installing failed (ERROR: No matching"),
+        ("", "Installing failed: read the end of the log"),
+    ],
+)
+def test_a_failure_names_its_reason_and_the_log(
+    environment, requirements, monkeypatch, output, expected
+):
+    calls(monkeypatch, f"import sys; print({output!r}); sys.exit(1)")
+    with pytest.raises(WorkshopError) as caught:
+        extras.ensure(requirements)
+    assert str(caught.value).startswith(expected)
+    assert str(caught.value).endswith(f"Log: {state.folder() / 'extras.log'}")
+    assert list(environment.iterdir()) == []
+
+
+def test_too_small_a_disk_is_told_before_anything_begins(environment, requirements, monkeypatch):
+    made = calls(monkeypatch, "")
+    usage = namedtuple("usage", "total used free")(10, 9, 700_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(WorkshopError, match=r"needs 1502 MB of disk \(2 MB for good\), and .* 700"):
+        extras.ensure(requirements)
+    assert made == []
+
+
+def test_pip_installs_and_uv_where_there_is_no_pip(requirements, monkeypatch):
+    assert extras._command(requirements, copies=True)[1:5] == ["-I", "-m", "pip", "install"]
+    monkeypatch.setattr(extras.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/uv")
+    assert extras._command(requirements, copies=True)[:3] == ["/usr/bin/uv", "pip", "install"]
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(WorkshopError, match="has no pip, and there is no uv"):
+        extras._command(requirements, copies=True)
+
+
+@pytest.mark.slow
+def test_pip_really_installs(tmp_path):
+    """A package of this test's own, into an environment of its own."""
+    import subprocess
+    import venv
+
+    wheel = io.BytesIO()
+    facts = "workshop_nowhere-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("workshop_nowhere.py", "")
+        archive.writestr(
+            f"{facts}/METADATA", "Metadata-Version: 2.1\nName: workshop-nowhere\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{facts}/RECORD", "")
+    (tmp_path / "workshop_nowhere-1.0-py3-none-any.whl").write_bytes(wheel.getvalue())
+    file = tmp_path / "requirements-lab9.txt"
+    file.write_text(
+        f"# To download: 1 MB. On disk: 2 MB.\n--no-index\n--find-links {tmp_path}\n"
+        "workshop-nowhere==1.0\n"
+    )
+    venv.create(tmp_path / "env", with_pip=True)
+    packages = next((tmp_path / "env/lib").glob("python*/site-packages"))
+    base = [path for path in sys.path if path.endswith("-packages")]
+    (packages / "base.pth").write_text("\n".join([*base, str(ROOT)]))
+    program = (
+        "import sys; from pathlib import Path; from workshop import extras;"
+        "extras.ensure(Path(sys.argv[1])); import workshop_nowhere"
+    )
+    command = [str(tmp_path / "env/bin/python"), "-c", program, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "env/lab9-stamp").read_text() == file.read_text()
+
+
+def test_a_notebook_of_a_lab_says_what_to_run(environment, requirements, monkeypatch, tmp_path):
+    monkeypatch.setattr(extras, "ROOT", tmp_path)
+    lab = manifest.Lab("Lab9-Later", "Later", requirements=requirements.name)
+    monkeypatch.setattr(manifest, "labs", lambda: [lab])
+    extras.require(tmp_path)
+    with pytest.raises(WorkshopError) as caught:
+        extras.require(tmp_path / "Lab9-Later")
+    assert str(caught.value) == (
+        "Lab9-Later needs packages that are not installed yet. Run this in a terminal, in "
+        f"{tmp_path}: ./lab setup Lab9. Then restart the notebook's kernel."
+    )
+    (environment / "lab9-stamp").write_text(requirements.read_text())
+    extras.require(tmp_path / "Lab9-Later")
