@@ -81,7 +81,9 @@ def render(
             change(notebook)
         files[f"{section.notebook}.ipynb"] = notebook
     for section in lab.sections:
-        for path in _files(source / section.scripts):
+        for path in [*_files(source / section.scripts), *(source / name for name in section.files)]:
+            if not path.is_file():
+                raise WorkshopError(f"course.toml names a file that is missing: {path}.")
             name = path.relative_to(source).as_posix()
             data = path.read_bytes()
             if path.suffix == ".py":
@@ -124,7 +126,7 @@ def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
         name = f"{section.notebook}.ipynb"
         so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
         for path, data in solution.items():
-            if path.startswith(f"{section.scripts}/"):
+            if path.startswith(f"{section.scripts}/") or path in section.files:
                 so_far += [path, hashlib.sha256(data).hexdigest()]
         digests[name] = _digest(so_far)
     return digests

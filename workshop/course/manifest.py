@@ -48,6 +48,7 @@ class Section:
     notebook: str  # file name without suffix
     scripts: str
     minutes: int
+    files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
     tasks: tuple[Task, ...] = ()
 
 
@@ -108,7 +109,8 @@ def _lab(entry: dict) -> Lab:
 
 def _section(entry: dict) -> Section:
     tasks = tuple(_task(task) for task in entry.get("task", ()))
-    section = Section(**{key: entry[key] for key in entry if key != "task"}, tasks=tasks)
+    facts = {key: entry[key] for key in entry if key != "task"}
+    section = Section(**facts | {"files": tuple(entry.get("files", ())), "tasks": tasks})
     for place, task in enumerate(section.tasks, 1):
         if task.number != f"{section.number}.{place}":
             raise WorkshopError(
