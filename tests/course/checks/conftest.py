@@ -1,6 +1,6 @@
 """A learner's folder with everything done, and jobs, S3 and scripts to change one thing of.
 
-`Work` is Lab 1's; what Lab 2 does differently is in `lab2.py`.
+`Work` is Lab 1's; what the others do differently is in `lab2.py` and `lab3.py`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import posixpath
 import re
 import shutil
 import tarfile
@@ -90,6 +91,10 @@ class Work:
         self.folder, self._s3 = folder, s3
         self.pause = 0.0  # seconds before the first job: S3 tells times in whole seconds
         self.bucket = f"sagemaker-us-east-1-{next(_buckets):012}"
+        self.make()
+
+    def make(self) -> None:
+        """Set `jobs`, and `objects`: content of S3 by which job wrote it; "" was there before."""
         self.jobs = {
             "preprocessing": self._processing("preprocessing"),
             "training": self._training(),
@@ -111,7 +116,6 @@ class Work:
             },
             "outputs": {"/opt/ml/processing/evaluation": self.uri("Evaluation")},
         }
-        #: Content of S3, by which job wrote it; "" for what was there before.
         accuracy = {"multiclass_classification_metrics": {"accuracy": {"value": 0.9}}}
         self.objects: dict[str, dict[str, bytes]] = {
             "": {f"RawData/{name}": content for name, content in RAW.items()},
@@ -217,7 +221,8 @@ class Work:
 
     def _put(self, job: str) -> None:
         for key, content in self.objects[job].items():
-            self._s3.put_object(Bucket=self.bucket, Key=f"{self.top}{key}", Body=content)
+            place = posixpath.normpath(f"{self.top}{key}")  # "../" is beside the lab's folder
+            self._s3.put_object(Bucket=self.bucket, Key=place, Body=content)
 
     def _record(self, name: str, job: dict, started: float) -> None:
         made = self.processing_request if job["kind"] == "processing" else self.training_request
@@ -329,12 +334,14 @@ def s3(emulator):
 def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     """The work on the lab of the task that the test is about; on Lab 1 where it is about none."""
     from .lab2 import Lab2Work
+    from .lab3 import Lab3Work
 
     call = getattr(request.node, "callspec", None)
     lab = manifest.lab_of(call.params.get("number", "1.1") if call else "1.1")
     folder = tmp_path / lab.folder
     shutil.copytree(solutions / lab.folder, folder)
-    work = {"Lab1-Unit-Testing": Work, "Lab2": Lab2Work}[lab.folder](folder, s3)
+    kinds = {"Lab1-Unit-Testing": Work, "Lab2": Lab2Work, "Lab3-Processors": Lab3Work}
+    work = kinds[lab.folder](folder, s3)
     work.connect(monkeypatch)
     return work
 

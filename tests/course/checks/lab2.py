@@ -33,8 +33,8 @@ class Lab2Work(Work):
     top, prefix = "Lab2/", "lab2-"
     without_jobs = ("4.3", "5.1", "5.3", "6.2", "7.2")
 
-    def __init__(self, folder, s3) -> None:
-        super().__init__(folder, s3)
+    def make(self) -> None:
+        super().make()
         self.jobs["sharding"] = self._processing("sharding")
         self.jobs["sharding"]["request"] |= {
             "script": "preprocess_shard.py",

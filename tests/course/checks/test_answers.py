@@ -14,16 +14,18 @@ import pytest
 
 from workshop.course import checks, manifest
 
-from . import answers, answers_lab2
+from . import answers, answers_lab2, answers_lab3
 
-WRONG = answers.WRONG + answers_lab2.WRONG
-RIGHT = answers.RIGHT + answers_lab2.RIGHT
+WRONG = answers.WRONG + answers_lab2.WRONG + answers_lab3.WRONG
+RIGHT = answers.RIGHT + answers_lab2.RIGHT + answers_lab3.RIGHT
 GOLDEN = Path(__file__).parent / "golden"
+#: Their checks try a script with its framework.
+SLOW = ("2.4", "3.3", "5.3", "9.1", "10.2", "11.2", "12.2")
 NUMBERS = [task.number for task in manifest.tasks()]
 
 
 def rows(table):
-    """Name each row, and mark what starts TensorFlow."""
+    """Name each row, and mark what starts TensorFlow, PyTorch, XGBoost or Spark."""
     return [
         pytest.param(number, name, change, id=_file(number, name), marks=_slow(number, name))
         for number, name, change in table
@@ -31,8 +33,8 @@ def rows(table):
 
 
 def _slow(number, name=""):
-    starts_tensorflow = number in ("2.4", "3.3", "5.3") and name != "half a line"
-    return [pytest.mark.slow] if starts_tensorflow else []
+    starts_much = number in SLOW and name != "half a line"
+    return [pytest.mark.slow] if starts_much else []
 
 
 def _file(number, name):
@@ -84,15 +86,21 @@ def test_each_task_has_a_check_and_two_wrong_answers():
 WITH_JOBS = [
     *("1.1", "1.3", "1.4", "1.7", "2.1", "2.5", "2.6", "2.7", "3.1", "3.2", "3.5"),
     *("4.1", "4.2", "4.4", "5.2", "5.4", "6.1", "6.3", "6.4", "7.1", "7.3"),
+    *("8.1", "9.2", "10.1", "10.3", "11.1", "11.3", "12.1", "12.3"),
 ]
-NEEDS_S3 = ["1.3", "1.7", "2.1", "2.7", "3.1", "3.2", "3.5", "4.2", "5.4", "6.1", "7.1", "7.3"]
+NEEDS_S3 = [
+    *("1.3", "1.7", "2.1", "2.7", "3.1", "3.2", "3.5", "4.2", "5.4", "6.1", "7.1", "7.3"),
+    *("8.1", "9.2", "10.1", "10.3", "11.3", "12.1", "12.3"),
+]
 JOB_OF = {
     **{"1": "preprocessing", "2": "training", "3": "evaluation"},
     **{"4": "preprocessing", "5": "training", "6": "evaluation", "7": "sharding"},
+    **{"9": "batch-3", "10": "scikit-learn-evaluation", "11": "pyspark"},
+    **{"12.1": "pytorch", "12.3": "xgboost"},
 }
 #: The price of a training that somebody did in another folder is right too.
 ANYBODYS = "6.4"
-RESULTS = ["1.7", "2.7", "3.5", "5.4", "7.3"]
+RESULTS = ["1.7", "2.7", "3.5", "5.4", "7.3", "9.2", "10.3", "11.3", "12.1", "12.3"]
 ENDED = [*RESULTS, "4.4", "6.3"]
 VACUOUS = [
     *((number, "no job") for number in WITH_JOBS),
@@ -103,8 +111,11 @@ VACUOUS = [
 ]
 
 
+def job_of(number):
+    return JOB_OF.get(number) or JOB_OF[number.partition(".")[0]]
+
+
 def _vacuous(work, number, name):
-    job = JOB_OF[number[0]]
     if name == "no job":
         work.jobs.clear()
     elif name == "the job of somebody else":
@@ -114,9 +125,11 @@ def _vacuous(work, number, name):
         for objects in work.objects.values():
             objects.clear()
     elif name == "the outputs of yesterday":
-        work.jobs[job]["started"] = time.time() + 3600  # as if they had been there before
+        work.jobs[job_of(number)]["started"] = (
+            time.time() + 3600
+        )  # as if they had been there before
     else:
-        work.jobs[job]["runs"] = True
+        work.jobs[job_of(number)]["runs"] = True
 
 
 @pytest.mark.parametrize(("number", "name"), VACUOUS)

@@ -20,6 +20,11 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section5,
     section6,
     section7,
+    section8,
+    section9,
+    section10,
+    section11,
+    section12,
 )
 from workshop.course.checks.look import Look
 from workshop.course.checks.registry import (

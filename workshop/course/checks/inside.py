@@ -2,7 +2,8 @@
 
 `python inside.py NAME` calls the function of that name below. The working directory holds the
 scripts. Needs numpy; only `train`, `resume` and `load_checkpoint` start TensorFlow, for all others
-it is replaced by something that takes every call.
+it is replaced by something that takes every call. What Lab 3 needs beyond the others, its own
+functions import.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import importlib.machinery
 import inspect
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -24,6 +26,7 @@ PLACE = "/opt/ml/check"
 MODEL, CHECKPOINTS, OUTPUT = "/opt/ml/model", "/opt/ml/checkpoints", "/opt/ml/output/data"
 TENSORFLOW = ("keras", "tensorflow")
 REPORT = {}
+MOST = 400  # characters of an error
 ARGUMENTS = sys.argv[2:]
 
 
@@ -424,7 +427,8 @@ def code_dependencies():
         execute("cli_parse_annotation_files.py", "__main__", main=lambda: None)
     finally:
         REPORT["added"] = [plain(path) for path in sys.path[1:] if path not in before]
-        REPORT["voc"] = getattr(sys.modules.get("voc"), "__file__", None)
+        voc = getattr(sys.modules.get("voc"), "__file__", None)
+        REPORT["voc"] = voc and os.path.realpath(voc)
 
 
 def annotations():
@@ -433,6 +437,226 @@ def annotations():
     script = execute("cli_parse_annotation_files.py", "cli_parse_annotation_files")
     with open(f"{PLACE}/frames.json") as file:
         REPORT["coco"] = simple(script.to_coco(json.load(file)))
+
+
+# --- 9-own-container ----------------------------------------------------------------------
+
+IMAGES, SIDE = 100, 28
+#: Where a blob is, from the middle of the image, in pixels: (across, down).
+BLOBS = ((0, 0), (7, 0), (0, 6))
+
+
+def augmentation():
+    """Call augment on copies of a gray image, then of the same with a blob in one of three places.
+
+    The random numbers are the same each time. So the difference is the blob, without the noise, and
+    three places tell how an image was moved.
+    """
+    import torch
+
+    augment = execute("main.py", "main").augment
+
+    def changed(image, seed=1):
+        torch.manual_seed(len(REPORT))  # this is none of the generator's business
+        images = torch.from_numpy(image.astype("float32")).repeat(IMAGES, 1, 1)
+        return augment(images, torch.Generator().manual_seed(seed))
+
+    stripes = np.zeros((SIDE, SIDE))
+    stripes[:, ::2] = 1
+    result = changed(stripes)
+    REPORT["returned"] = type(result).__name__
+    if not isinstance(result, torch.Tensor):
+        return
+    REPORT["type"], REPORT["shape"] = str(result.dtype), list(result.shape)
+    if result.shape != (IMAGES, SIDE, SIDE):
+        return
+    REPORT["finite"] = bool(torch.isfinite(result).all())
+    REPORT["range"] = [float(result.min()), float(result.max())]
+    again = [torch.equal(result, changed(stripes, seed)) for seed in (1, 2)]
+    REPORT["same"] = again
+    gray = np.full((SIDE, SIDE), 0.5)
+    flat = changed(gray).detach().double().numpy()
+    middle = flat[:, 8:-8, 8:-8]
+    REPORT["noise"] = [float(middle.std()), float(np.ptp(middle, axis=0).max())]
+    REPORT["centers"] = [
+        [center(one) for one in changed(gray + blob_at(*place)).detach().double().numpy() - flat]
+        for place in BLOBS
+    ]
+
+
+def blob_at(across, down):
+    x, y = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+    middle = (SIDE - 1) / 2
+    squares = (x - middle - across) ** 2 + (y - middle - down) ** 2
+    return 0.3 * np.exp(-squares / (2 * 1.8**2))
+
+
+def center(image):
+    """Return where the blob is, as in BLOBS; None when it is gone."""
+    weights = np.where(image > 0.03, image, 0)
+    y, x = np.indices(image.shape) - (SIDE - 1) / 2
+    total = weights.sum()
+    return [float((weights * axis).sum() / total) for axis in (x, y)] if total > 1 else None
+
+
+def cost():
+    """Run the cells that work out what an epoch costs; the prices are ours."""
+    with open(f"{PLACE}/prices.json") as file:
+        known = json.load(file)
+    sys.modules["workshop"] = workshop = types.ModuleType("workshop")
+    sys.modules["workshop.prices"] = workshop.prices = prices = types.ModuleType("prices")
+    prices.per_hour, prices.DATE = (lambda kind, region="us-east-1": known[kind]), "today"
+    with open(f"{PLACE}/cell.py") as file:
+        code = compile(file.read(), "cell.py", "exec")
+    names = {}
+    exec(code, names)
+    REPORT["given"] = {name: simple(names.get(name)) for name in COSTS}
+    REPORT["alone"] = number(names.get("alone"))
+    REPORT["beside"] = [[jobs, number(names["beside"](jobs))] for jobs in (1, 10, 1000)]
+
+
+COSTS = ("TRAIN", "AUGMENT", "AUGMENT_SMALL", "FETCH")
+
+
+def number(value):
+    """Return a number, of numpy's too, as JSON can hold it."""
+    if isinstance(value, (bool, str)):
+        return f"<{type(value).__name__}>"
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return plain(value)
+
+
+# --- 10-scikit-learn ----------------------------------------------------------------------
+
+
+def table_split():
+    """Run the script as the job does, twice."""
+    made = []
+    for _ in range(2):
+        execute("preprocessing.py", "__main__")
+        made.append({})
+        for part in ("train", "test"):
+            for path in by_time(f"/opt/ml/processing/{part}"):
+                with open(path, "rb") as file:
+                    made[-1][path] = file.read()
+    REPORT["same"] = made[0] == made[1]
+
+
+# --- 11-spark -----------------------------------------------------------------------------
+
+
+def transformation():
+    """Call transform in a Spark of one process, as small as it can be."""
+    sys.path.insert(1, os.environ["SPARK_FILES"])
+    import cluster
+
+    os.environ.update(cluster.environment("localhost"))
+    script = execute("preprocess.py", "preprocess")
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[1]")
+    for name, value in cluster.DEFAULTS.items():
+        builder = builder.config(name, value)
+    spark = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN").getOrCreate()
+    digits = spark.read.csv(f"{PLACE}/digits.csv", schema=script.SCHEMA)
+    table = script.transform(digits)
+    REPORT["columns"] = simple(getattr(table, "dtypes", None))
+    REPORT["returned"] = type(table).__name__
+    if REPORT["columns"] and callable(getattr(table, "collect", None)):
+        REPORT["rows"] = simple([list(row) for row in table.collect()])
+
+
+# --- 12-framework-processors --------------------------------------------------------------
+
+MODEL_INPUT, TEST_INPUT = "/opt/ml/processing/model", "/opt/ml/processing/test"
+RIGHT = 30
+
+
+def xgboost_evaluation():
+    """Run evaluation.py with a small model that is right about some of the digits."""
+    import tarfile
+
+    import xgboost
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 10
+    # Few digits, which test.csv keeps all.
+    features = rng.uniform(0, 0.2, (40, 49)).round(3) + (np.arange(49) == labels[:, None])
+    settings = {"objective": "multi:softprob", "num_class": 10, "max_depth": 2, "nthread": 1}
+    learned = xgboost.DMatrix(features, label=labels)
+    model = xgboost.train(settings | {"min_child_weight": 0}, learned, num_boost_round=3)
+    model.save_model(f"{PLACE}/xgboost-model.json")
+    with tarfile.open(f"{MODEL_INPUT}/model.tar.gz", "w:gz") as archive:
+        archive.add(f"{PLACE}/xgboost-model.json", "xgboost-model.json")
+    truth = np.where(np.arange(40) < RIGHT, labels, (labels + 1) % 10)
+    table = np.column_stack([truth, features])
+    np.savetxt(f"{TEST_INPUT}/test.csv", table, delimiter=",", fmt="%.6g")
+    chances = model.predict(xgboost.DMatrix(features))
+    REPORT["wanted"] = {
+        "accuracy": float((chances.argmax(axis=1) == truth).mean()),
+        "logloss": float(-np.log(chances[np.arange(40), truth]).mean()),
+        "mistakes": int((chances.argmax(axis=1) != truth).sum()),
+        "images": 40,
+    }
+    execute("evaluation.py", "__main__")
+
+
+def experiment():
+    """Call evaluate and recorded of the notebook, with an SDK that only notes what it is asked."""
+    sys.meta_path.insert(0, Pretend("boto3", "sagemaker"))
+    with open(f"{PLACE}/components.json") as file:
+        client = Experiments(json.load(file))
+    session = Anything("sagemaker_session")
+    session.boto_session.client = lambda *_, **__: client
+    names = {
+        "LOCAL": False,
+        "sagemaker_client": client,
+        "sagemaker_session": session,
+        "script_eval": types.SimpleNamespace(run=note_run, jobs=[]),
+        "source_dir": "script_xgboost",
+        "inputs_with": lambda place: [f"inputs_with({place})"],
+        "outputs_of": lambda name: [f"outputs_of({name})"],
+    }
+    with open(f"{PLACE}/cell.py") as file:
+        code = compile(file.read(), "cell.py", "exec")
+    REPORT["runs"] = []
+    for step in (
+        lambda: exec(code, names),
+        lambda: names["evaluate"]("trial-2", "s3://bucket/model.tar.gz"),
+        lambda: REPORT.update(recorded=simple(names["recorded"]("trial-2"))),
+    ):
+        REPORT["steps"] = REPORT.get("steps", 0) + 1
+        step()
+
+
+def note_run(code=None, **named):
+    REPORT["runs"].append(simple({"code": code, **named}))
+
+
+class Experiments:
+    """Stands for the client of SageMaker: knows components of trials, and how to ask for them."""
+
+    def __init__(self, trials):
+        self._trials = trials  # {trial: {component: what DescribeTrialComponent says}}
+
+    def list_trial_components(self, TrialName=None, **_):
+        if TrialName not in self._trials:
+            raise LookupError(f"there is no trial {TrialName!r}")
+        about = self._trials[TrialName]
+        keys = ("TrialComponentName", "DisplayName", "Status")
+        return {"TrialComponentSummaries": [{k: one[k] for k in keys} for one in about.values()]}
+
+    def describe_trial_component(self, TrialComponentName=None):
+        for about in self._trials.values():
+            if TrialComponentName in about:
+                return about[TrialComponentName]
+        raise LookupError(f"there is no trial component {TrialComponentName!r}")
+
+    def get_paginator(self, name):
+        call = getattr(self, name)
+        return types.SimpleNamespace(paginate=lambda **named: [call(**named)])
 
 
 # --- tools --------------------------------------------------------------------------------
@@ -546,6 +770,10 @@ def describe(error):
     here = [f for f in here if os.path.dirname(f.filename) in ("", os.getcwd())]
     where = f"{os.path.basename(here[-1].filename)}, line {here[-1].lineno}: " if here else ""
     text = " ".join(str(error).split())
+    if "Stack trace: [bt]" in text:  # XGBoost's errors, with the time, and the file in C++
+        text = re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", text.partition(" Stack trace: [bt]")[0])
+    if len(text) > MOST:
+        text = f"{text[:MOST]} …"
     if isinstance(error, NotImplementedError) and " not attempted" in text:
         return text
     if isinstance(error, BadArguments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 import json
 import posixpath
 import re
@@ -20,7 +21,7 @@ from pathlib import Path
 from workshop.course import manifest
 from workshop.course.checks import live
 from workshop.course.checks.registry import NotYet
-from workshop.emulator import engine, records, server, state
+from workshop.emulator import engine, images, records, server, state
 
 PROCESSING = "/opt/ml/processing"
 #: Below these the SDK puts the script itself: they are no inputs of the learner's.
@@ -58,11 +59,13 @@ class Cell:
     printed: str | None
 
     def sets(self, name: str) -> bool:
-        """Tell whether it assigns a variable."""
+        """Tell whether it assigns a variable, or makes a function."""
         try:
             nodes = list(ast.walk(ast.parse(without_magics(self.source))))
         except SyntaxError:
-            return re.search(rf"^\s*{name}\s*=", self.source, re.M) is not None
+            return re.search(rf"^\s*(def\s+)?{name}\s*[=(]", self.source, re.M) is not None
+        if any(isinstance(node, ast.FunctionDef) and node.name == name for node in nodes):
+            return True
         stored = (node for node in nodes if isinstance(node, ast.Name) and node.id == name)
         return any(isinstance(node.ctx, ast.Store) for node in stored)
 
@@ -165,6 +168,16 @@ class Look:
             raise NotYet(f"no cell sets {name}", f"a cell that sets {name}")
         return cells[-1]
 
+    def code(self, wanted: Iterable[str], others: Iterable[str] = ()) -> bytes:
+        """Return the code of all cells that set one of these names; the wanted ones must be set."""
+        cells = self.cells()
+        for name in wanted:
+            if not any(cell.sets(name) for cell in cells):
+                raise NotYet(f"no cell makes {name}", f"a cell that makes {name}")
+        names = [*wanted, *others]
+        code = [without_magics(c.source) for c in cells if any(map(c.sets, names))]
+        return "\n\n".join(code).encode()
+
     def value(self, name: str, read: Callable[[str], object]) -> object:
         """Return what a variable is: in the notebook's kernel, or as its cell printed it.
 
@@ -247,8 +260,7 @@ class Look:
 
     def output_uri(self, record: records.Record, path: str) -> str | None:
         """Return where a processing job's file goes in S3; None when no output takes it."""
-        outputs = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-        pairs = {_clean(one["S3Output"]["LocalPath"]): one["S3Output"]["S3Uri"] for one in outputs}
+        pairs = dict(outputs_of(record).values())
         for folder in sorted(pairs, key=len, reverse=True):
             if path.startswith(f"{folder}/"):
                 return f"{pairs[folder].rstrip('/')}{path[len(folder) :]}"
@@ -309,6 +321,16 @@ class Look:
             logGroupName=group, logStreamNames=names
         )
         return [event["message"] for page in pages for event in page["events"]] if names else []
+
+    def needs(self, module: str, title: str) -> None:
+        """Make sure that this Python has a package that only this lab needs."""
+        if importlib.util.find_spec(module) is None:
+            labs = (lab.folder for lab in manifest.labs() if self.section in lab.sections)
+            short = "".join(labs).partition("-")[0]
+            raise NotYet(
+                f"{title} is not installed here, and the script cannot be tried without it",
+                f"{title}: ./lab setup {short} installs it",
+            )
 
     # --- S3 -------------------------------------------------------------------------------
 
@@ -539,6 +561,18 @@ def instances_of(record: records.Record) -> tuple[str, int]:
     about = request.get("ResourceConfig")
     about = about or request.get("ProcessingResources", {}).get("ClusterConfig", {})
     return about.get("InstanceType", "local"), about.get("InstanceCount", 1)
+
+
+def repository_of(record: records.Record) -> str:
+    """Return the name of a processing job's image, without registry and tag."""
+    return images.repository(record.request["AppSpecification"]["ImageUri"])
+
+
+def outputs_of(record: records.Record) -> dict[str, tuple[str, str]]:
+    """Return the outputs of a processing job: {name: (folder in the container, S3 address)}."""
+    outputs = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+    pairs = ((one["OutputName"], one["S3Output"]) for one in outputs)
+    return {name: (_clean(place["LocalPath"]), place["S3Uri"]) for name, place in pairs}
 
 
 def split_uri(uri: str) -> tuple[str, str]:
