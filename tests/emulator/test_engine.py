@@ -380,9 +380,9 @@ def test_pip_cannot_remove_a_package_of_the_learner(python):
     ("service", "expected"),
     [
         (
-            {"image": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu"},
+            {"image": "763104351884.dkr.ecr.us-east-1.amazonaws.com/mxnet-training:1.9.0-cpu"},
             "No program on this machine plays the image "
-            "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu with the "
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/mxnet-training:1.9.0-cpu with the "
             "command 'train'. Training jobs can use the images tensorflow-training and "
             "sagemaker-scikit-learn",
         ),

@@ -29,9 +29,9 @@ _SDKS_OWN = (f"{PROCESSING}/input/code", f"{PROCESSING}/input/entrypoint")
 _RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
 #: How the names of the jobs begin that run a script: the labs' base_job_name.
 _JOB_NAMES = {
-    "preprocessing.py": ("preprocessing", "lab2-preprocessing"),
+    "preprocessing.py": ("preprocessing", "lab2-preprocessing", "lab3-pytorch"),
     "preprocess_shard.py": ("lab2-sharding",),
-    "evaluation.py": ("evaluation", "lab2-evaluation"),
+    "evaluation.py": ("evaluation", "lab2-evaluation", "lab3-tree-depth"),
 }
 _SECONDS = 120
 
