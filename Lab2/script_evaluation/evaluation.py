@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 

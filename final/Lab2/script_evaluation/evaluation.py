@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 
@@ -73,9 +74,12 @@ def main():
     X_test = np.load(os.path.join(args.test_data, "X_test", "X_test.npy"))
     y_test = np.load(os.path.join(args.test_data, "y_test", "y_test.npy"))
     with tempfile.TemporaryDirectory() as unpacked:
+        path = os.path.join(unpacked, BEST_CHECKPOINT)
         with tarfile.open(os.path.join(args.model, "model.tar.gz")) as archive:
-            archive.extractall(unpacked, filter="data")
-        model = keras.models.load_model(os.path.join(unpacked, BEST_CHECKPOINT))
+            names = {os.path.basename(name): name for name in archive.getnames()}
+            with archive.extractfile(names[BEST_CHECKPOINT]) as packed, open(path, "wb") as file:
+                shutil.copyfileobj(packed, file)
+        model = keras.models.load_model(path)
 
     probabilities = model.predict(X_test, batch_size=256, verbose=0)
     metrics = model_quality(y_test, probabilities.argmax(axis=1))
