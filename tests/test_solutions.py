@@ -24,7 +24,8 @@ LABS = [lab for lab in manifest.labs() if lab.sections]
 @pytest.fixture
 def course(tmp_path):
     """Make a folder where runs/ may be written, with the real labs in it."""
-    for name in ("source", "final", manifest.LAB0.folder):
+    requirements = [lab.requirements for lab in LABS if lab.requirements]
+    for name in ("source", "final", manifest.LAB0.folder, *requirements):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 

@@ -22,6 +22,10 @@ MODELS = {
 }
 
 
+#: Sections whose first job comes before the first gap of the notebook: a gap in its script.
+SCRIPT_FIRST = {9: "9.1"}
+
+
 def s3():
     return boto3.client(
         "s3",
@@ -53,6 +57,10 @@ def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch)
     folder = shutil.copytree(ROOT / lab.folder, tmp_path / lab.folder)
     failure = run(folder / f"{section.notebook}.ipynb", monkeypatch, **parameters)
     regions = gaps.regions(lab)
+    if section.number in SCRIPT_FIRST:
+        told = f"NotImplementedError: task {SCRIPT_FIRST[section.number]} not attempted: "
+        assert told in failure.error
+        return
     first = next(task for task in section.tasks if regions[task.number].notebook)
     told = f"task {first.number} not attempted: {first.what}"
     assert "Traceback" not in failure.error

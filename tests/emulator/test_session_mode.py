@@ -95,14 +95,14 @@ from sagemaker.tensorflow import TensorFlow, TensorFlowProcessor
 sagemaker_session = sagemaker.Session()
 bucket = sagemaker_session.default_bucket()
 role = sagemaker.get_execution_role()
-sagemaker_session.upload_data('raw', bucket, 'RawData')
+sagemaker_session.upload_data('raw', bucket, 'Pipeline/Raw')
 
 processor = TensorFlowProcessor(
     framework_version='2.19', py_version='py312', role=role, instance_type='ml.m5.xlarge',
     instance_count=1, base_job_name='tf-preprocessing')
 processor.run(
     code='preprocessing.py', source_dir='script_processing',
-    inputs=[ProcessingInput(input_name='source_data', source=f's3://{bucket}/RawData',
+    inputs=[ProcessingInput(input_name='source_data', source=f's3://{bucket}/Pipeline/Raw',
                             destination='/opt/ml/processing/source_data')],
     outputs=[ProcessingOutput(output_name='train', source='/opt/ml/processing/train',
                               destination=f's3://{bucket}/DataProcessed/train')])
