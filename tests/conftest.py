@@ -8,7 +8,7 @@ import signal
 import psutil
 import pytest
 
-from workshop.emulator import sandbox
+from workshop.emulator import sandbox, server
 
 # A shell starts what runs in its background with Ctrl-C ignored, and programs inherit that; the
 # tests of Ctrl-C need it as it usually is.
@@ -63,8 +63,20 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("state")
     os.environ["WORKSHOP_STATE"] = str(folder)
     yield folder
-    from workshop.emulator import server
-
     server.stop()
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_buckets(own_state):
+    """Leave no object in S3 to the next file of tests: which one that is, is up to the workers."""
+    yield
+    if server.status():
+        s3 = server.client("s3")
+        for bucket in s3.list_buckets()["Buckets"]:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
+            for page in pages:
+                keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
+                if keys:
+                    s3.delete_objects(Bucket=bucket["Name"], Delete={"Objects": keys})

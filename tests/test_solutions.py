@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import boto3
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -58,15 +57,12 @@ def test_run(course, capsys):
 
 
 def arrays_in_s3(prefix: str) -> dict[str, bytes]:
-    s3 = boto3.resource(
-        "s3",
-        endpoint_url=server.ensure(),
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
-    objects = s3.Bucket("sagemaker-us-east-1-123456789012").objects.filter(Prefix=prefix)
-    return {item.key.removeprefix(prefix): item.get()["Body"].read() for item in objects}
+    s3, bucket = server.client("s3"), "sagemaker-us-east-1-123456789012"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    return {
+        one["Key"].removeprefix(prefix): s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+        for one in listed
+    }
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import boto3
 import nbformat
 import pytest
 
@@ -26,16 +25,6 @@ MODELS = {
 SCRIPT_FIRST = {9: "9.1"}
 
 
-def s3():
-    return boto3.client(
-        "s3",
-        endpoint_url=server.ensure(),
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
-
-
 def run(path, monkeypatch, **parameters) -> notebooks.Failure:
     """Run a notebook that has to fail."""
     for name, value in connection.environment().items():
@@ -51,8 +40,9 @@ def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch)
     """It then says what to do, and nothing else."""
     parameters = {}
     if section.number in MODELS:
-        s3().create_bucket(Bucket="sagemaker-us-east-1-123456789012")
-        s3().put_object(Bucket="sagemaker-us-east-1-123456789012", Key=MODELS[section.number])
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket="sagemaker-us-east-1-123456789012")
+        s3.put_object(Bucket="sagemaker-us-east-1-123456789012", Key=MODELS[section.number])
         parameters = {"LOCAL": True}  # else it is a training job that is looked for
     folder = shutil.copytree(ROOT / lab.folder, tmp_path / lab.folder)
     failure = run(folder / f"{section.notebook}.ipynb", monkeypatch, **parameters)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -16,33 +15,23 @@ from .conftest import ROLE, until
 pytestmark = pytest.mark.slow
 
 
-def aws(service: str):
-    return boto3.client(
-        service,
-        endpoint_url=server.ensure(),
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
-
-
 @pytest.fixture(scope="module", autouse=True)
 def buckets():
     for bucket in ("dataset", "my-sagemaker-data"):
-        aws("s3").create_bucket(Bucket=bucket)
+        server.client("s3").create_bucket(Bucket=bucket)
         for key in ("train/a.txt", "sagemaker/a.txt"):
-            aws("s3").put_object(Bucket=bucket, Key=key, Body=b"a")
+            server.client("s3").put_object(Bucket=bucket, Key=key, Body=b"a")
 
 
 @pytest.fixture(scope="module")
 def all_rights() -> str:
     trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
     try:
-        role = aws("iam").create_role(
+        role = server.client("iam").create_role(
             RoleName="AllRights", AssumeRolePolicyDocument=json.dumps(trust)
         )["Role"]
     except ClientError:  # an earlier test of this server has made it
-        role = aws("iam").get_role(RoleName="AllRights")["Role"]
+        role = server.client("iam").get_role(RoleName="AllRights")["Role"]
     return role["Arn"]
 
 
@@ -53,7 +42,7 @@ def process(role: str, source: str, target: str) -> tuple[str, str]:
     given = {"S3Uri": source, "LocalPath": "/opt/ml/processing/in"}
     given |= {"S3DataType": "S3Prefix", "S3InputMode": "File"}
     taken = {"S3Uri": target, "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "EndOfJob"}
-    aws("sagemaker").create_processing_job(
+    server.client("sagemaker").create_processing_job(
         ProcessingJobName=name,
         ProcessingResources={"ClusterConfig": cluster},
         AppSpecification={
@@ -69,7 +58,7 @@ def process(role: str, source: str, target: str) -> tuple[str, str]:
 
 
 def ended(kind: str, name: str) -> dict | None:
-    describe = getattr(aws("sagemaker"), f"describe_{kind}_job")
+    describe = getattr(server.client("sagemaker"), f"describe_{kind}_job")
     found = describe(**{f"{kind.title()}JobName": name})
     return found if found[f"{kind.title()}JobStatus"] != "InProgress" else None
 
@@ -103,7 +92,7 @@ def test_a_role_with_all_rights_uses_any_bucket(all_rights):
 
 def test_a_training_job_may_not_write_its_checkpoints_to_another_bucket():
     name = f"access-{uuid.uuid4().hex[:8]}"
-    aws("sagemaker").create_training_job(
+    server.client("sagemaker").create_training_job(
         TrainingJobName=name,
         AlgorithmSpecification={"TrainingImage": "any", "TrainingInputMode": "File"},
         RoleArn=ROLE,

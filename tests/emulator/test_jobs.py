@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
 import json
@@ -13,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -29,44 +27,41 @@ IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/any:1"
 _numbers = itertools.count(1)
 
 
-def aws(service: str):
-    """A client of the server that runs now: a test may have ended another one."""
-    return _client(service, server.ensure())
-
-
-@functools.cache
-def _client(service: str, endpoint: str):
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
-
-
 @pytest.fixture(autouse=True)
 def bucket():
-    aws("s3").create_bucket(Bucket=BUCKET)
+    server.client("s3").create_bucket(Bucket=BUCKET)
 
 
 def put(*keys: str) -> None:
     for key in keys:
-        aws("s3").put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        server.client("s3").put_object(Bucket=BUCKET, Key=key, Body=key.encode())
 
 
 def keys(prefix: str) -> list[str]:
-    found = aws("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    found = server.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
     return [one["Key"] for one in found]
 
 
 def content(key: str) -> bytes:
-    return aws("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return server.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
 def unpacked(key: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(content(key))) as archive:
         return {one.name: archive.extractfile(one).read() for one in archive if one.isfile()}
+
+
+def datapoints(job: str, metric: str) -> list[dict]:
+    """What CloudWatch has of a training job's metric."""
+    return server.client("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName=metric,
+        Dimensions=[{"Name": "TrainingJobName", "Value": job}],
+        StartTime=time.time() - 600,
+        EndTime=time.time() + 60,
+        Period=60,
+        Statistics=["Maximum", "SampleCount"],
+    )["Datapoints"]
 
 
 def given(uri: str, path: str = "/opt/ml/processing/in", **more) -> dict:
@@ -81,7 +76,7 @@ def taken(prefix: str, path: str = "/opt/ml/processing/out", mode: str = "EndOfJ
 
 def uploaded(name: str, program: str) -> str:
     """Put a program into S3: AWS's limit for a word of a command is 256 characters."""
-    aws("s3").put_object(Bucket=BUCKET, Key=f"code/{name}/program.py", Body=program)
+    server.client("s3").put_object(Bucket=BUCKET, Key=f"code/{name}/program.py", Body=program)
     return f"s3://{BUCKET}/code/{name}/"
 
 
@@ -90,7 +85,7 @@ def process(program: str, *, inputs=(), outputs=(), hosts: int = 1, **more) -> s
     name = more.get("ProcessingJobName", f"processing-{next(_numbers)}-{os.getpid()}")
     code = given(uploaded(name, program), "/opt/ml/processing/input/code")
     resources = {"InstanceCount": hosts, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
-    aws("sagemaker").create_processing_job(
+    server.client("sagemaker").create_processing_job(
         **{
             "ProcessingJobName": name,
             "ProcessingResources": {"ClusterConfig": resources},
@@ -115,7 +110,7 @@ def channel(name: str, uri: str, **more) -> dict:
 def train(program: str, *, hosts: int = 1, limits=None, metrics=(), channels=(), **more) -> str:
     """Create a training job that runs a Python program; return its name."""
     name = more.get("TrainingJobName", f"training-{next(_numbers)}-{os.getpid()}")
-    aws("sagemaker").create_training_job(
+    server.client("sagemaker").create_training_job(
         **{
             "TrainingJobName": name,
             "AlgorithmSpecification": {
@@ -142,7 +137,7 @@ def train(program: str, *, hosts: int = 1, limits=None, metrics=(), channels=(),
 def described(name: str) -> dict:
     """Return what Describe answers; a job's name begins with its kind."""
     kind = name.partition("-")[0]
-    client = aws("sagemaker")
+    client = server.client("sagemaker")
     if kind == "processing":
         return client.describe_processing_job(ProcessingJobName=name)
     return client.describe_training_job(TrainingJobName=name)
@@ -161,7 +156,7 @@ def ended(name: str) -> dict:
 def log(name: str) -> dict[str, list[str]]:
     """Return the lines in CloudWatch, by host."""
     group = f"/aws/sagemaker/{name.partition('-')[0].title()}Jobs"
-    client, found = aws("logs"), {}
+    client, found = server.client("logs"), {}
     try:
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
     except client.exceptions.ResourceNotFoundException:
@@ -218,12 +213,12 @@ def test_a_prefix_is_the_beginning_of_a_name():
 def test_a_manifest_names_the_objects():
     put("m/a.txt", "m/b/c.txt", "m/not-this.txt")
     manifest = [{"prefix": f"s3://{BUCKET}/m/"}, "a.txt", "b/c.txt"]
-    aws("s3").put_object(Bucket=BUCKET, Key="the.manifest", Body=json.dumps(manifest))
+    server.client("s3").put_object(Bucket=BUCKET, Key="the.manifest", Body=json.dumps(manifest))
     one = given(f"s3://{BUCKET}/the.manifest", S3DataType="ManifestFile")
     assert seen(process(LIST, inputs=[one])) == {"algo-1": ["a.txt", "b/c.txt"]}
 
     manifest.append("missing.txt")
-    aws("s3").put_object(Bucket=BUCKET, Key="the.manifest", Body=json.dumps(manifest))
+    server.client("s3").put_object(Bucket=BUCKET, Key="the.manifest", Body=json.dumps(manifest))
     failed = ended(process(LIST, inputs=[one]))
     assert f"lists s3://{BUCKET}/m/missing.txt, which does not exist" in failed["FailureReason"]
 
@@ -336,7 +331,7 @@ time.sleep(60)
     name = process(program, outputs=[now, taken("while/end", "/opt/ml/processing/end")])
     assert until(lambda: keys("while/"))
     assert keys("while/") == ["while/now/file"]
-    aws("sagemaker").stop_processing_job(ProcessingJobName=name)
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=name)
     ended(name)
     assert keys("while/") == ["while/end/file", "while/now/file"]
 
@@ -395,7 +390,7 @@ def test_logs_arrive_while_the_job_runs():
     assert status(name) == "InProgress"
     (job,) = [job for job in engine.running() if job.name == name]
     assert (job.kind, job.last_line) == ("processing", "first")
-    aws("sagemaker").stop_processing_job(ProcessingJobName=name)
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=name)
     assert ended(name)["ProcessingJobStatus"] == "Stopped"
 
 
@@ -407,7 +402,7 @@ def test_the_log_of_one_job_is_found_by_the_beginning_of_its_stream():
     def found(prefix: str) -> list[str]:
         group = "/aws/sagemaker/ProcessingJobs"
         pages = (
-            aws("logs")
+            server.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=group, logStreamNamePrefix=prefix)
         )
@@ -428,16 +423,7 @@ def test_metrics_are_read_out_of_the_logs():
     )
     (final,) = ended(name)["FinalMetricDataList"]
     assert (final["MetricName"], round(final["Value"], 3)) == ("validation:loss", 0.333)
-    found = aws("cloudwatch").get_metric_statistics(
-        Namespace="/aws/sagemaker/TrainingJobs",
-        MetricName="validation:loss",
-        Dimensions=[{"Name": "TrainingJobName", "Value": name}],
-        StartTime=time.time() - 600,
-        EndTime=time.time() + 60,
-        Period=3600,
-        Statistics=["Minimum", "Maximum"],
-    )
-    assert found["Datapoints"][0]["Maximum"] == 1.0
+    assert max(one["Maximum"] for one in datapoints(name, "validation:loss")) == 1.0
 
 
 def test_the_failure_reason_is_the_error_of_the_script():
@@ -498,18 +484,18 @@ time.sleep(60)
 def test_stop_sends_sigterm_and_keeps_what_there_is():
     name = process(PATIENT.format(folder="processing/out"), outputs=[taken("stopped")])
     assert until(lambda: log(name).get("algo-1"))
-    aws("sagemaker").stop_processing_job(ProcessingJobName=name)
-    aws("sagemaker").stop_processing_job(ProcessingJobName=name)  # once more does no harm
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=name)
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=name)  # once more does no harm
     assert ended(name)["ProcessingJobStatus"] == "Stopped"
     assert keys("stopped/") == ["stopped/partial"]
     with pytest.raises(ClientError, match="rejected because the processing job is in status Stop"):
-        aws("sagemaker").stop_processing_job(ProcessingJobName=name)
+        server.client("sagemaker").stop_processing_job(ProcessingJobName=name)
 
 
 def test_stop_kills_what_does_not_end():
     name = train("import signal, time; signal.signal(15, 1); print(1); time.sleep(99)")
     assert until(lambda: log(name).get("algo-1"))
-    aws("sagemaker").stop_training_job(TrainingJobName=name)
+    server.client("sagemaker").stop_training_job(TrainingJobName=name)
     assert described(name)["SecondaryStatus"] == status(name) == "Stopping"
     assert ended(name)["TrainingJobStatus"] == "Stopped"
     transitions = [one["Status"] for one in described(name)["SecondaryStatusTransitions"]]
@@ -582,7 +568,7 @@ def test_only_a_spot_job_that_trains_can_be_interrupted():
         server.interrupt(name)
     with pytest.raises(server.WorkshopError, match=f"no training job 'x/y'.* {name}"):
         server.interrupt("x/y")
-    aws("sagemaker").stop_training_job(TrainingJobName=name)
+    server.client("sagemaker").stop_training_job(TrainingJobName=name)
     ended(name)
 
 
@@ -598,7 +584,7 @@ def test_a_spot_job_waits_no_longer_than_max_wait():
 
 
 def test_a_job_of_an_experiment_leaves_a_trial_component():
-    client = aws("sagemaker")
+    client = server.client("sagemaker")
     client.create_experiment(ExperimentName="digits")
     client.create_trial(TrialName="digits-1", ExperimentName="digits")
     name = train(
@@ -644,9 +630,9 @@ def post(operation: str, request: dict) -> tuple[int, dict]:
 
 def test_each_invalid_request_is_refused_with_the_code_of_aws():
     """The table of ``job_requests``, at the server's door; nothing of it starts a job."""
-    aws("s3").create_bucket(Bucket=job_requests.BUCKET)
+    server.client("s3").create_bucket(Bucket=job_requests.BUCKET)
     for key in job_requests.KEYS:
-        aws("s3").put_object(Bucket=job_requests.BUCKET, Key=key, Body=b"")
+        server.client("s3").put_object(Bucket=job_requests.BUCKET, Key=key, Body=b"")
     process("", ProcessingJobName=job_requests.TAKEN)
     train("", TrainingJobName=job_requests.TAKEN)
     for row in job_requests.ROWS:
@@ -658,7 +644,7 @@ def test_each_invalid_request_is_refused_with_the_code_of_aws():
 
 def test_boto3_shows_the_error_of_aws():
     taken = process("")
-    with pytest.raises(aws("sagemaker").exceptions.ResourceInUse, match="must be unique"):
+    with pytest.raises(server.client("sagemaker").exceptions.ResourceInUse, match="must be unique"):
         process("", ProcessingJobName=taken)
     with pytest.raises(ClientError, match=r"ValidationException.*'ml.m5.huge'.*ml.m5."):
         train("", ResourceConfig={
@@ -673,7 +659,7 @@ def test_jobs_are_listed_and_filtered():
     names = [process("print(1)"), process("raise SystemExit(1)"), process("print(3)")]
     for name in names:
         ended(name)
-    client, common = aws("sagemaker"), {"SortBy": "CreationTime", "MaxResults": 1}
+    client, common = server.client("sagemaker"), {"SortBy": "CreationTime", "MaxResults": 1}
 
     def listed(**options) -> list[str]:
         pages = client.get_paginator("list_processing_jobs").paginate(**options)
@@ -698,7 +684,8 @@ def test_an_unknown_job_is_named():
 
 
 def test_a_job_has_tags():
-    client, name = aws("sagemaker"), process("", Tags=[{"Key": "team", "Value": "digits"}])
+    client = server.client("sagemaker")
+    name = process("", Tags=[{"Key": "team", "Value": "digits"}])
     arn = ended(name)["ProcessingJobArn"]
     client.add_tags(ResourceArn=arn, Tags=[{"Key": "course", "Value": "1"}])
     client.delete_tags(ResourceArn=arn, TagKeys=["team"])
@@ -708,10 +695,10 @@ def test_a_job_has_tags():
 def test_a_job_that_has_ended_can_be_deleted():
     name = process("import time; time.sleep(60)")
     with pytest.raises(ClientError, match="Stop it first"):
-        aws("sagemaker").delete_processing_job(ProcessingJobName=name)
-    aws("sagemaker").stop_processing_job(ProcessingJobName=name)
+        server.client("sagemaker").delete_processing_job(ProcessingJobName=name)
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=name)
     ended(name)
-    aws("sagemaker").delete_processing_job(ProcessingJobName=name)
+    server.client("sagemaker").delete_processing_job(ProcessingJobName=name)
     with pytest.raises(ClientError, match="There is no processing job"):
         described(name)
 
@@ -728,7 +715,7 @@ def test_no_more_instances_than_a_machine_can_play():
 @pytest.fixture
 def own_server(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
-    aws("s3").create_bucket(Bucket=BUCKET)
+    server.client("s3").create_bucket(Bucket=BUCKET)
     yield
     server.stop()
 
@@ -754,12 +741,47 @@ def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):
     assert list(state.folder("instances").iterdir()) == []
 
 
-def test_a_job_that_another_version_kept_does_not_stop_the_server(own_server):
+def test_experiments_and_metrics_outlive_the_server(own_server):
+    client = server.client("sagemaker")
+    client.create_experiment(ExperimentName="digits")
+    client.create_trial(TrialName="digits-1", ExperimentName="digits")
+    name = train(
+        "print('loss=0.5'); print('loss=0.25')",
+        metrics=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+        ExperimentConfig={"TrialName": "digits-1"},
+    )
+    ended(name)
+    own = f"{name}-aws-training-job"
+    server.client("sagemaker-metrics").batch_put_metrics(
+        TrialComponentName=own,
+        MetricData=[{"MetricName": "f1", "Timestamp": time.time(), "Step": 0, "Value": 0.75}],
+    )
+    before = client.describe_trial_component(TrialComponentName=own)
+    assert {one["MetricName"]: one["Last"] for one in before["Metrics"]} == {
+        "loss": 0.25,
+        "f1": 0.75,
+    }
+    server.stop()
+
+    client = server.client("sagemaker")
+    after = client.describe_trial_component(TrialComponentName=own)
+    before.pop("ResponseMetadata"), after.pop("ResponseMetadata")
+    assert after == before
+    listed = client.list_trial_components(TrialName="digits-1")["TrialComponentSummaries"]
+    assert [one["TrialComponentName"] for one in listed] == [own]
+    assert client.describe_trial(TrialName="digits-1")["ExperimentName"] == "digits"
+    assert sum(point["SampleCount"] for point in datapoints(name, "loss")) == 2
+
+
+def test_what_another_version_kept_does_not_stop_the_server(own_server):
     ended(process("print('well done')"))
     server.stop()
     for text in ("{}", "{"):
         (state.folder("sagemaker", f"processing-{text}") / "job.json").write_text(text)
-    assert len(aws("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]) == 1
+    (state.folder("sagemaker") / "experiments.pickle").write_bytes(b"cmoto\nGone\n.")
+    client = server.client("sagemaker")
+    assert len(client.list_processing_jobs()["ProcessingJobSummaries"]) == 1
+    assert client.list_trials()["TrialSummaries"] == []
 
 
 def test_a_job_is_recorded_for_those_who_look_at_a_folder(script, tmp_path):

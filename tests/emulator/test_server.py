@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from workshop.emulator import connection, server, state
 
@@ -25,19 +23,8 @@ def own_state(tmp_path, monkeypatch):
     server.stop()
 
 
-def s3():
-    return boto3.client(
-        "s3",
-        endpoint_url=server.ensure(),
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-        region_name="us-east-1",
-        config=Config(retries={"max_attempts": 1}),
-    )
-
-
 def contents(bucket: str) -> dict[str, bytes]:
-    client = s3()
+    client = server.client("s3")
     listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
     return {
         one["Key"]: client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
@@ -71,7 +58,7 @@ def test_a_server_of_another_state_folder_is_not_taken_for_ours(own_state, tmp_p
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_objects_survive_the_end_of_the_server(own_state, how):
-    client = s3()
+    client = server.client("s3")
     client.create_bucket(Bucket="sagemaker-test")
     client.put_object(Bucket="sagemaker-test", Key="a/b.txt", Body=b"one")
     client.put_object(Bucket="sagemaker-test", Key="a/b.txt", Body=b"two", Metadata={"who": "me"})
@@ -94,14 +81,14 @@ def test_objects_survive_the_end_of_the_server(own_state, how):
         "a/b.txt": b"two",
         "large.npy": large,
     }
-    after = s3().head_object(Bucket="sagemaker-test", Key="a/b.txt")
+    after = server.client("s3").head_object(Bucket="sagemaker-test", Key="a/b.txt")
     for name in ("ETag", "ContentLength", "LastModified", "Metadata"):
         assert after[name] == before[name]
     assert server.ensure() == endpoint, "open notebooks know the old port"
 
 
 def test_a_deleted_object_leaves_no_file(own_state):
-    client = s3()
+    client = server.client("s3")
     client.create_bucket(Bucket="sagemaker-test")
     for content in (b"one", b"two"):
         client.put_object(Bucket="sagemaker-test", Key="a", Body=content)
@@ -110,7 +97,7 @@ def test_a_deleted_object_leaves_no_file(own_state):
     assert list((own_state / "s3/objects").iterdir()) == []
     client.delete_bucket(Bucket="sagemaker-test")
     server.stop()
-    assert s3().list_buckets()["Buckets"] == []
+    assert server.client("s3").list_buckets()["Buckets"] == []
 
 
 def test_a_server_that_cannot_start_says_why(own_state):

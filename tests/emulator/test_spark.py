@@ -10,7 +10,6 @@ import uuid
 from collections import Counter
 from importlib import metadata
 
-import boto3
 import pytest
 
 from workshop.emulator import images, server, state
@@ -26,30 +25,20 @@ except metadata.PackageNotFoundError:
     pytest.skip("pyspark is not installed: ./lab setup Lab3", allow_module_level=True)
 
 
-def aws(service: str):
-    return boto3.client(
-        service,
-        endpoint_url=server.ensure(),
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
-
-
 @pytest.fixture
 def bucket() -> str:
     name = f"sagemaker-{uuid.uuid4().hex[:12]}"
-    aws("s3").create_bucket(Bucket=name)
+    server.client("s3").create_bucket(Bucket=name)
     return name
 
 
 def keys(bucket: str, prefix: str) -> list[str]:
-    found = aws("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    found = server.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     return [one["Key"] for one in found]
 
 
 def content(bucket: str, key: str) -> str:
-    return aws("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
 
 
 @pytest.fixture
@@ -182,7 +171,7 @@ def test_two_hosts_share_the_work_and_the_event_log_says_so(script, bucket, prog
     for number in range(2):
         rows = [f"{'MFI'[row % 3]},{row}" for row in range(300)]
         text = "\n".join(["sex,rings", *rows])
-        aws("s3").put_object(Bucket=bucket, Key=f"in/{number}.csv", Body=text)
+        server.client("s3").put_object(Bucket=bucket, Key=f"in/{number}.csv", Body=text)
     is_local = program is LOCALLY
     preprocess = ("import helper\n" if is_local else "") + PREPROCESS
     files = {"preprocess.py": preprocess, "helper.py": ""}
@@ -215,7 +204,7 @@ def test_two_hosts_share_the_work_and_the_event_log_says_so(script, bucket, prog
 def process(bucket: str, program: str, hosts: int = 1) -> str:
     """Create a Spark job through smspark-submit; return its name."""
     name = f"spark-{uuid.uuid4().hex[:8]}"
-    aws("s3").put_object(Bucket=bucket, Key=f"{name}/program.py", Body=program)
+    server.client("s3").put_object(Bucket=bucket, Key=f"{name}/program.py", Body=program)
     given = {"S3Uri": f"s3://{bucket}/{name}/", "LocalPath": "/opt/ml/processing/input/code"}
     given |= {"S3DataType": "S3Prefix", "S3InputMode": "File"}
     taken = {"S3Uri": f"s3://{bucket}/{name}-events", "S3UploadMode": "Continuous"}
@@ -223,7 +212,7 @@ def process(bucket: str, program: str, hosts: int = 1) -> str:
     cluster = {"InstanceCount": hosts, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
     events = ["--local-spark-event-logs-dir", "/opt/ml/processing/spark-events/"]
     code = "/opt/ml/processing/input/code/program.py"
-    aws("sagemaker").create_processing_job(
+    server.client("sagemaker").create_processing_job(
         ProcessingJobName=name,
         ProcessingResources={"ClusterConfig": cluster},
         AppSpecification={
@@ -239,10 +228,12 @@ def process(bucket: str, program: str, hosts: int = 1) -> str:
 
 def log(name: str) -> list[str]:
     group = "/aws/sagemaker/ProcessingJobs"
-    streams = aws("logs").describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
+    streams = server.client("logs").describe_log_streams(
+        logGroupName=group, logStreamNamePrefix=f"{name}/"
+    )
     lines = []
     for one in streams["logStreams"]:
-        events = aws("logs").get_log_events(
+        events = server.client("logs").get_log_events(
             logGroupName=group, logStreamName=one["logStreamName"], startFromHead=True
         )
         lines += [event["message"] for event in events["events"]]
@@ -253,7 +244,7 @@ def ended(name: str, seconds: float = 120) -> tuple[str, str]:
     """Wait for a job's end; return its status and its FailureReason."""
 
     def look() -> dict | None:
-        found = aws("sagemaker").describe_processing_job(ProcessingJobName=name)
+        found = server.client("sagemaker").describe_processing_job(ProcessingJobName=name)
         return found if found["ProcessingJobStatus"] not in ("InProgress", "Stopping") else None
 
     found = until(look, seconds)
@@ -325,7 +316,7 @@ def test_a_worker_that_dies_ends_the_job_and_so_does_a_stop(bucket):
     dies = process(bucket, program + "spark.range(4).foreach(kill)\n", hosts=2)
     waits = process(bucket, program + "print('WAITS', flush=True)\ntime.sleep(60)\n", hosts=2)
     assert until(lambda: "WAITS" in log(waits), 90), log(waits)
-    aws("sagemaker").stop_processing_job(ProcessingJobName=waits)
+    server.client("sagemaker").stop_processing_job(ProcessingJobName=waits)
     status, reason = ended(dies)
     assert status == "Failed"
     assert "Spark's worker ended with exit code -9." in reason
@@ -430,7 +421,7 @@ def test_larger_executors_are_given_to_a_job_that_asks(module, monkeypatch):
 
 def test_folders_are_beginnings_of_keys(module, bucket):
     s3_files = module("s3_files")
-    files = s3_files.Files(aws("s3"))
+    files = s3_files.Files(server.client("s3"))
     files.create(f"{bucket}/a/b/1.txt", io.BytesIO(b"one"))
     files.create(f"{bucket}/a/2.txt", io.BytesIO(b"two"))
     assert files.status(f"{bucket}/a/b")["type"] == "DIRECTORY"
@@ -449,7 +440,7 @@ def test_folders_are_beginnings_of_keys(module, bucket):
 
 
 def test_a_committers_work_leaves_nothing_in_the_bucket_but_files(module, bucket):
-    files = module("s3_files").Files(aws("s3"))
+    files = module("s3_files").Files(server.client("s3"))
     files.make_folder(f"{bucket}/out/_temporary/0/task")
     assert files.status(f"{bucket}/out/_temporary/0")["type"] == "DIRECTORY"
     assert keys(bucket, "") == []
@@ -464,7 +455,7 @@ def test_a_committers_work_leaves_nothing_in_the_bucket_but_files(module, bucket
 
 def test_a_folder_moves_with_all_in_it(module, bucket):
     s3_files = module("s3_files")
-    files = s3_files.Files(aws("s3"))
+    files = s3_files.Files(server.client("s3"))
     files.create(f"{bucket}/a/b/1", io.BytesIO(b"1"))
     files.make_folder(f"{bucket}/a/empty")
     assert files.rename(f"{bucket}/a", f"{bucket}/new")

@@ -276,17 +276,7 @@ _JOB_FOLDER = re.compile(r"-20\d\d(-\d\d){5}-\d{3}$")
 
 def _written(began: float) -> dict[str, int]:
     """Count what was written to the emulated S3 since `began`, by bucket and first folder."""
-    import boto3
-    from botocore.config import Config
-
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=server.ensure(),
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-        config=Config(s3={"addressing_style": "path"}, proxies={}),
-    )
+    s3 = server.client("s3")
     counts: dict[str, int] = {}
     for bucket in s3.list_buckets()["Buckets"]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])

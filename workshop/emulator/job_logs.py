@@ -1,6 +1,6 @@
 """The output of jobs, as CloudWatch has it: log events while a job runs, and metrics out of them.
 
-moto keeps both in memory; the events are on disk too, so that they outlive the server.
+moto keeps both in memory. The events are on disk too: what the next server reads again.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import time
 from pathlib import Path
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -32,16 +31,16 @@ class Stream:
         self._backend.ensure_log_group(group)
         self._backend.ensure_log_stream(group, name)
 
-    def load(self) -> None:
-        """Take what the file holds."""
+    def load(self) -> list[dict]:
+        """Take what the file holds; return these events as PutLogEvents has them."""
         with open(self._file) as file:
             events = [json.loads(line) for line in file if line.endswith("\n")]
         self._put(events)
+        return events
 
-    def write(self, lines: list[str]) -> None:
-        """Add lines with the time of now. CloudWatch takes no empty event."""
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now, "message": line} for line in lines if line]
+    def write(self, lines: list[str], when: float) -> None:
+        """Add lines of ``when`` (seconds since the epoch). CloudWatch takes no empty event."""
+        events = [{"timestamp": int(when * 1000), "message": line} for line in lines if line]
         with open(self._file, "a") as file:
             file.writelines(json.dumps(event) + "\n" for event in events)
         self._put(events)
@@ -62,9 +61,8 @@ class Metrics:
         #: name → [(seconds since the epoch, value), …]
         self.found: dict[str, list[tuple[float, float]]] = {}
 
-    def read(self, lines: list[str]) -> None:
-        """Search lines of output; each hit goes to CloudWatch."""
-        now = time.time()
+    def read(self, lines: list[str], when: float) -> None:
+        """Search lines of output of ``when`` (seconds since the epoch); hits go to CloudWatch."""
         for line in lines:
             for name, pattern in self._patterns:
                 hit = pattern.search(line)
@@ -73,8 +71,8 @@ class Metrics:
                 except (ValueError, IndexError):
                     continue  # no number: AWS takes no notice either
                 if value is not None:
-                    self.found.setdefault(name, []).append((now, value))
-                    self._publish(name, now, value)
+                    self.found.setdefault(name, []).append((when, value))
+                    self._publish(name, when, value)
 
     def final(self) -> list[dict]:
         """Return ``FinalMetricDataList``: the last value of each metric."""
@@ -83,13 +81,13 @@ class Metrics:
             for name, values in self.found.items()
         ]
 
-    def _publish(self, name: str, now: float, value: float) -> None:
+    def _publish(self, name: str, when: float, value: float) -> None:
         """Make it a metric of CloudWatch, as sagemaker/analytics.py, TrainingJobAnalytics, asks."""
         datum = {
             "MetricName": name,
             "Value": value,
             # moto compares it with times that have no time zone.
-            "Timestamp": datetime.datetime.fromtimestamp(now, datetime.timezone.utc).replace(
+            "Timestamp": datetime.datetime.fromtimestamp(when, datetime.timezone.utc).replace(
                 tzinfo=None
             ),
             "Dimensions": [{"Name": "TrainingJobName", "Value": self._job}],

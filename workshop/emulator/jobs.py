@@ -79,6 +79,7 @@ class Jobs:
         self._jobs: dict[tuple[str, str], _Job] = {}
         self._lock = threading.Lock()
         self.news = News()
+        experiments.load(account, region)
         shutil.rmtree(state.folder("instances"), ignore_errors=True)  # of a server that was killed
         for file in sorted(state.folder("sagemaker").glob("*/job.json")):
             try:
@@ -137,7 +138,8 @@ def _load(jobs: Jobs, kept: dict) -> _Job:
     job = _KINDS[kept["kind"]](jobs, kept["request"], kept["directory"], region)
     job.description, job.tags = kept["description"], kept["tags"]
     for file in job.folder.glob("*.log"):
-        job.stream(file.stem).load()
+        for event in job.stream(file.stem).load():
+            job.metrics.read([event["message"]], event["timestamp"] / 1000)
     if not job.ended:
         job.end("Failed", "the emulated AWS ended while the job ran. Start the job again.")
     return job
@@ -165,7 +167,7 @@ class _Job:
         }
         self.machines = contract.machines(self._resources())
         self._disks = state.folder("instances") / f"{self.kind}-{self.name}"
-        self._metrics = Metrics(jobs.account, jobs.region, self.name, self._metric_definitions())
+        self.metrics = Metrics(jobs.account, jobs.region, self.name, self._metric_definitions())
         self._streams: dict[str, Stream] = {}
         self._engine: engine.Job | None = None
         self._told = threading.Event()  # to stop, or to give its spot instance back
@@ -255,7 +257,7 @@ class _Job:
         streams = {machine.host: self.stream(machine.host) for machine in self.machines}
         note = images.note(hosts[0].image)
         if note:
-            streams[hosts[0].name].write([note])
+            streams[hosts[0].name].write([note], time.time())
         try:
             return job.run(lambda output: self._log(streams, output))
         finally:
@@ -281,10 +283,11 @@ class _Job:
             if len(streams) > 1:  # the engine names the host
                 host, _, line = line.partition(" | ")
             lines.setdefault(host, []).append(line)
+        now = time.time()
         for host, own in lines.items():
             if host in streams:
-                streams[host].write(own)
-                self._metrics.read(own)
+                streams[host].write(own, now)
+                self.metrics.read(own, now)
         self._jobs.news.tell()
 
     def _tell(self) -> None:
@@ -330,7 +333,7 @@ class _Job:
                     self._jobs.region,
                     self.kind,
                     self.description,
-                    self._metrics.found,
+                    self.metrics.found,
                 )
             self._record(time.time(), (self._failed_with or reason) if status == "Failed" else "")
 
@@ -653,9 +656,9 @@ class _TrainingJob(_Job):
 
     def _log(self, streams: dict[str, Stream], output: bytes) -> None:
         super()._log(streams, output)
-        if self._metrics.found:
+        if self.metrics.found:
             with self._changing:
-                self.description["FinalMetricDataList"] = self._metrics.final()
+                self.description["FinalMetricDataList"] = self.metrics.final()
 
     def _count(self) -> None:
         """Add the time on these instances to what is paid for."""

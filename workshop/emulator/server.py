@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import io
 import json
 import os
@@ -45,6 +46,7 @@ _INTERRUPT_PATH = "/_workshop/interrupt/"
 #: The region in a request's signature: ``Credential=KEY/20261120/us-east-2/logs/aws4_request``.
 #: S3 stays out: a bucket of another region must say so (CreateBucket, LocationConstraint).
 _SIGNED_REGION = re.compile(r"(?<=/\d{8}/)[a-z0-9-]+(?=/(?!s3/))")
+_CHANGE_OF_EXPERIMENTS = re.compile(r"SageMaker\.(?!Describe|List|Search)|/BatchPutMetrics$")
 
 
 # --- for those who use it -----------------------------------------------------------------
@@ -61,6 +63,29 @@ def ensure() -> str:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two notebooks may need it at the same time
             found = status() or _start()
     return found["endpoint"]
+
+
+def client(service: str):
+    """Return a boto3 client of the emulated account; start its server when none answers.
+
+    It is the same one until another server runs. Raises WorkshopError as ``ensure`` does.
+    """
+    return _client(service, ensure())
+
+
+@functools.cache
+def _client(service: str, endpoint: str):
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(proxies={}, s3={"addressing_style": "path"}),
+    )
 
 
 def status() -> dict | None:
@@ -185,7 +210,7 @@ class _Application:
     def __init__(self, endpoint: str) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        from workshop.emulator import job_logs
+        from workshop.emulator import experiments, job_logs
         from workshop.emulator.job_api import JobApi
         from workshop.emulator.jobs import Jobs
         from workshop.emulator.s3_store import S3Store
@@ -199,6 +224,7 @@ class _Application:
         settings = contract.aws_settings(endpoint, REGION) | keys | without_proxy()
         self.jobs = Jobs(self._store, settings, ACCOUNT, REGION)
         self._job_api = JobApi(self.jobs)
+        self._changing = experiments.changing
         self._with_stream_names = job_logs.with_stream_names
 
     def __call__(self, environment, start_response):
@@ -229,7 +255,9 @@ class _Application:
             body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
             body = self._with_stream_names(body, ACCOUNT, REGION)
             environment |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        answer = self._moto(environment, start_response)
+        changes = _CHANGE_OF_EXPERIMENTS.match(target or path)
+        with self._changing(ACCOUNT, REGION) if changes else contextlib.nullcontext():
+            answer = self._moto(environment, start_response)
         if environment["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
             self._store.save(path.split("/")[1])
         return answer

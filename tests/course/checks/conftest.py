@@ -15,7 +15,6 @@ import tarfile
 import time
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pytest
 
@@ -299,12 +298,9 @@ def solutions(tmp_path_factory, own_state) -> Path:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory, own_state):
-    """(state folder, endpoint) of an emulator for these tests alone: no other test's jobs in it."""
+    """State folder of an emulator for these tests alone: no other test's jobs in it."""
     folder = str(tmp_path_factory.mktemp("state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKSHOP_STATE", folder)
-        endpoint = server.ensure()
-    yield folder, endpoint
+    yield folder
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKSHOP_STATE", folder)
         server.stop()
@@ -313,21 +309,15 @@ def emulator(tmp_path_factory, own_state):
 @pytest.fixture(autouse=True)
 def fresh(emulator, monkeypatch):
     """No job was started yet, and no script tried."""
-    monkeypatch.setenv("WORKSHOP_STATE", emulator[0])
+    monkeypatch.setenv("WORKSHOP_STATE", emulator)
     monkeypatch.setattr(look, "_tried", {})
     for record in state.folder("records").glob("*.json"):
         record.unlink()
 
 
-@pytest.fixture(scope="session")
-def s3(emulator):
-    return boto3.client(
-        "s3",
-        endpoint_url=emulator[1],
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-    )
+@pytest.fixture
+def s3(fresh):
+    return server.client("s3")
 
 
 @pytest.fixture

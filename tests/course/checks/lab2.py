@@ -6,8 +6,6 @@ import contextlib
 import json
 import time
 
-import boto3
-
 from workshop.course.checks import live, look
 from workshop.emulator import server
 
@@ -109,13 +107,7 @@ class Lab2Work(Work):
         return jobs[3:] if number[0] == "7" else jobs[: int(number[0]) - 3]
 
     def _log(self) -> None:
-        client = boto3.client(
-            "logs",
-            endpoint_url=server.ensure(),
-            region_name=server.REGION,
-            aws_access_key_id=server.ACCESS_KEY,
-            aws_secret_access_key=server.SECRET_KEY,
-        )
+        client = server.client("logs")
         with contextlib.suppress(client.exceptions.ResourceNotFoundException):
             client.delete_log_group(logGroupName=GROUP)
         client.create_log_group(logGroupName=GROUP)

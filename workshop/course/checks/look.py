@@ -299,7 +299,7 @@ class Look:
 
     def describe(self, record: records.Record) -> dict:
         """Return what SageMaker says of a job; nothing when it does not know it."""
-        client = _client("sagemaker", server.ensure())
+        client = server.client("sagemaker")
         try:
             if record.kind == "training":
                 return client.describe_training_job(TrainingJobName=record.name)
@@ -309,7 +309,7 @@ class Look:
 
     def log_lines(self, record: records.Record) -> list[str]:
         """Return the lines that a job's hosts wrote, from CloudWatch Logs."""
-        client = _client("logs", server.ensure())
+        client = server.client("logs")
         group = f"/aws/sagemaker/{record.kind.capitalize()}Jobs"
         asked = {"logGroupName": group, "logStreamNamePrefix": f"{record.name}/"}
         try:
@@ -336,7 +336,7 @@ class Look:
 
     @functools.cached_property
     def _s3(self):
-        return _client("s3", server.ensure())
+        return server.client("s3")
 
     def below(self, uri: str) -> dict[str, S3Object]:
         """Return the objects whose address begins with `uri`: {path below it: object}."""
@@ -432,21 +432,6 @@ class Look:
             if len(_tried) > _MOST:
                 del _tried[next(iter(_tried))]
         return trial
-
-
-@functools.cache
-def _client(service: str, endpoint: str):
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name=server.REGION,
-        aws_access_key_id=server.ACCESS_KEY,
-        aws_secret_access_key=server.SECRET_KEY,
-        config=Config(proxies={}, s3={"addressing_style": "path"}),
-    )
 
 
 _tried: dict[bytes, Trial] = {}
