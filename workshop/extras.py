@@ -9,13 +9,18 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workshop import ROOT
 from workshop.course import manifest
 from workshop.emulator import images, state
 from workshop.emulator.errors import WorkshopError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 #: The line of a requirements file that says how big its packages are.
 _SIZES = re.compile(r"(?m)^# To download: (\d+) MB\. On disk: (\d+) MB\.$")
@@ -30,18 +35,22 @@ _NETWORK = re.compile(
 )
 
 
-def missing(requirements: Path) -> list[str]:
-    """Return the lines of a requirements file that this Python does not have as they are pinned."""
+def pinned(requirements: Path) -> Iterator[Requirement]:
+    """Yield the lines of a requirements file that are meant for this machine."""
     from packaging.requirements import Requirement
 
-    found = []
     for line in requirements.read_text(encoding="utf-8").splitlines():
         line = line.partition("#")[0].strip()
-        if not line or line.startswith("-"):
-            continue
-        wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate():
-            continue
+        if line and not line.startswith("-"):
+            wanted = Requirement(line)
+            if wanted.marker is None or wanted.marker.evaluate():
+                yield wanted
+
+
+def missing(requirements: Path) -> list[str]:
+    """Return the lines of a requirements file that this Python does not have as they are pinned."""
+    found = []
+    for wanted in pinned(requirements):
         try:
             version = metadata.version(wanted.name)
         except metadata.PackageNotFoundError:
@@ -49,6 +58,12 @@ def missing(requirements: Path) -> list[str]:
         if version is None or not wanted.specifier.contains(version, prereleases=True):
             found.append(f"{wanted.name}{wanted.specifier}")
     return found
+
+
+def sizes(requirements: Path) -> tuple[int, int]:
+    """Return the megabytes that a requirements file says are to download, and stay on disk."""
+    download, disk = _SIZES.search(requirements.read_text(encoding="utf-8")).groups()
+    return int(download), int(disk)
 
 
 def ensure(requirements: Path) -> None:
@@ -96,7 +111,7 @@ def _stamp(requirements: Path) -> Path:
 
 
 def _install(requirements: Path, lacking: list[str]) -> None:
-    download, disk = (int(size) for size in _SIZES.search(requirements.read_text()).groups())
+    download, disk = sizes(requirements)
     free = shutil.disk_usage(sys.prefix).free // 1_000_000
     needed = disk + _UNPACKING
     if free < needed:

@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from workshop import ROOT, terminal
+from workshop import ROOT, extras, terminal
+from workshop.course import manifest
 from workshop.emulator import sandbox, server, state
 from workshop.emulator.errors import WorkshopError
 from workshop.terminal import Check
@@ -37,6 +39,7 @@ def doctor() -> int:
         _state_folder(),
         _server(),
         _packages(),
+        *_packages_of_labs(),
         _docker(),
         _place(),
     ]
@@ -124,7 +127,7 @@ def _server() -> Check:
 
 def _packages() -> Check:
     wrong, shown = [], []
-    for requirement in _pinned():
+    for requirement in extras.pinned(ROOT / "requirements.txt"):
         try:
             found = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
@@ -141,16 +144,21 @@ def _packages() -> Check:
     return Check("packages", "FIX", finding)
 
 
-def _pinned():
-    """Yield the lines of requirements.txt that are meant for this machine."""
-    from packaging.requirements import Requirement
-
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
-        line = line.partition("#")[0].strip()
-        if line and not line.startswith("-"):
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate():
-                yield requirement
+def _packages_of_labs() -> Iterator[Check]:
+    """Tell of each lab with packages of its own whether they are here; only that lab needs them."""
+    for lab in (lab for lab in manifest.labs() if lab.requirements):
+        requirements, name = ROOT / lab.requirements, lab.folder.split("-")[0]
+        missing = extras.missing(requirements)
+        if not missing:
+            yield Check(name, "ok", f"its packages are installed ({lab.requirements})")
+            continue
+        download, disk = extras.sizes(requirements)
+        names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
+        finding = (
+            f"needs {names}. ./lab setup {name} installs all it needs: {download} MB to download, "
+            f"{disk} MB on disk"
+        )
+        yield Check(name, "note", finding)
 
 
 def _docker() -> Check:
