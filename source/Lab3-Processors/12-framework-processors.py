@@ -525,7 +525,7 @@ plt.show()
 # %% tags=["key-figure"]
 best = table.astype(float).sort_values("accuracy").iloc[-1]
 depth, accuracy = best["max-depth"], best["accuracy"]
-print(f"best of {len(table)} trials: max-depth {depth:.0f}, accuracy {accuracy:.3f}")
+print(f"best trial: max-depth {depth:.0f}, accuracy {accuracy:.3f}")
 
 # %% [markdown]
 # ## To take away

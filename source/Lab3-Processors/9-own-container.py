@@ -77,7 +77,7 @@ print(f"bucket: {bucket}")
 # %% [markdown]
 # ## The image
 #
-# The recipe is `container/Dockerfile`. It has four lines of substance:
+# The recipe is `container/Dockerfile`. Without its comments it is short:
 
 # %%
 from pathlib import Path
