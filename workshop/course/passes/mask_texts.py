@@ -20,6 +20,7 @@ MASKS = (
     (r"\balgo-(\d+)-[a-z0-9]{5}\b", r"algo-\1-xxxxx"),  # host names
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"/tmp/tmp\w{8}\b", "/tmp/tmpxxxxxxxx"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-0000-0000-000000000000"),
     (r"\b\d+(s|ms|us) \d+(s|ms|us)/step\b", "1s 1ms/step"),  # Keras' clock
     (r" at 0x[0-9a-f]{6,}>", ">"),
 )
