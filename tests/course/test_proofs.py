@@ -23,18 +23,14 @@ from workshop.course import checks, ladder, manifest
 from .workbench import Result, Workbench
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
-#: Labs in which each section makes its own data: none needs what another one left in S3.
-LOOSE = ("Lab3-Processors",)
+#: The sections that need what others have left in S3.
+NEEDS = {2: (1,), 3: (1, 2), 5: (4,), 6: (4, 5)}
 RANKS = {checks.NOT_ATTEMPTED: 0, checks.NOT_YET: 1, checks.PASSED: 2}
 
 
 def _each(things: Callable[[manifest.Lab], list], name: Callable[[object], str]) -> list:
-    """Return (lab, thing) for all labs; the tests of one lab stay together on one worker."""
-    return [
-        pytest.param(lab, thing, id=name(thing), marks=pytest.mark.xdist_group(lab.folder))
-        for lab in LABS
-        for thing in things(lab)
-    ]
+    """Return (lab, thing) for all labs."""
+    return [pytest.param(lab, thing, id=name(thing)) for lab in LABS for thing in things(lab)]
 
 
 def section_of(lab: manifest.Lab, number: str) -> manifest.Section:
@@ -73,7 +69,7 @@ class Bench:
 
     def __init__(self, workbench: Workbench, raw_data: Path, folders) -> None:
         self._workbench, self._raw_data, self._folders = workbench, raw_data, folders
-        self._solved: dict[str, dict[str, str]] = {}
+        self._solved: set[int] = set()  # sections that ended with the solution
 
     def open(self, lab: manifest.Lab, section: manifest.Section, **parameters) -> Attempt:
         folder = self._folders.mktemp("lab") / lab.folder
@@ -83,23 +79,14 @@ class Bench:
         kernel = self._workbench.kernel(notebook, **parameters)
         return Attempt(lab, section, folder, kernel)
 
-    def solved(self, lab: manifest.Lab) -> dict[str, str]:
-        """Run the solution of all sections: each leaves in S3 what the next one needs."""
-        assert lab.folder not in LOOSE
-        if lab.folder not in self._solved:
-            states = {}
-            for section in lab.sections:
-                with self.open(lab, section) as attempt:
-                    found, told = attempt.run()
-                assert set(found.values()) == {checks.PASSED}, told
-                states |= found
-            self._solved[lab.folder] = states
-        return self._solved[lab.folder]
-
-    def prepare(self, lab: manifest.Lab) -> None:
-        """Let S3 hold what sections need of each other."""
-        if lab.folder not in LOOSE:
-            self.solved(lab)
+    def prepare(self, lab: manifest.Lab, section: manifest.Section) -> None:
+        """Let S3 hold what the section needs: run the solution of the others where it is not."""
+        for other in lab.sections:
+            if other.number in NEEDS.get(section.number, ()) and other.number not in self._solved:
+                with self.open(lab, other) as attempt:
+                    attempt.solve()
+                self._solved.add(other.number)
+        self._solved.discard(section.number)
 
 
 class Attempt:
@@ -114,6 +101,12 @@ class Attempt:
 
     def __exit__(self, *error) -> None:
         self._kernel.__exit__(*error)
+
+    def solve(self) -> None:
+        """Run the solution to its end; nobody checks it."""
+        self._write({})
+        result = self._running.run()
+        assert not result.error, result
 
     def run(self, **changes) -> tuple[dict[str, str], str]:
         """Change regions, go on where the notebook stopped; return the states, what was told."""
@@ -147,23 +140,14 @@ def bench(raw_data, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("lab", "folder"), _each(lambda lab: [lab.folder] if lab.folder not in LOOSE else [], str)
-)
-def test_the_solution_passes_every_check(lab, folder, bench):
-    """Where sections are loose, the test below goes on to the solution."""
-    assert list(bench.solved(lab)) == [task.number for task in lab.tasks]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("lab", "task"), _each(lambda lab: lab.tasks, lambda task: task.number))
 def test_a_ladder_climbs_to_its_solution(lab, task, bench):
     """The gap is found; no rung makes it worse; what does not depend on it still passes.
 
-    The last rung is the solution, letter for letter (below), and that passes (above).
+    The last rung is the solution, letter for letter, and that passes (both below).
     """
-    bench.prepare(lab)
     number, section = task.number, section_of(lab, task.number)
+    bench.prepare(lab, section)
     with bench.open(lab, section) as attempt:
         found, told = attempt.run(open={number})
         assert found[number] in (checks.NOT_ATTEMPTED, checks.NOT_YET), told
@@ -187,25 +171,25 @@ def test_a_ladder_climbs_to_its_solution(lab, task, bench):
     ("lab", "section"), _each(lambda lab: lab.sections, lambda section: section.notebook)
 )
 def test_a_starter_becomes_the_solution_task_by_task(lab, section, bench):
-    """From all gaps open to none, each task done by its last rung: what passed stays passed."""
-    bench.prepare(lab)
+    """From all gaps open to none, each task done by its last rung: what passed stays passed.
+
+    At the end that is the solution (below), and all of it passes.
+    """
+    bench.prepare(lab, section)
     order, ladders = _numbers(section), ladder.load(lab)
     passed: set[str] = set()
-    stages = len(order) + (lab.folder in LOOSE)
     with bench.open(lab, section) as attempt:
-        for done in range(stages):
+        for done in range(len(order) + 1):
             last = {number: len(ladders[number]) for number in order[:done]}
             found, told = attempt.run(open=set(order[done:]), rungs=last)
             now = {number for number, state in found.items() if state == checks.PASSED}
             assert passed <= now <= set(last), told
             assert all(found[n] == checks.NOT_ATTEMPTED for n in order[done:]), told
             passed = now
-    # Where the solution was not among the stages, it passes them all (`solved`).
-    assert (passed == set(order)) == (lab.folder in LOOSE)
+    assert passed == set(order), told
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("Lab2")
 def test_the_toggle_may_be_turned_to_local(bench):
     """What the checks of a job on an instance see is the same for a local one."""
     lab = manifest.lab_of("4.1")

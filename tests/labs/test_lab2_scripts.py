@@ -117,11 +117,6 @@ def test_the_network_is_that_of_lab1():
 FOLDERS = ("model_dir", "checkpoint_dir", "output_dir")
 
 
-def in_one_process(test):
-    """TensorFlow is imported once for all of these."""
-    return pytest.mark.slow(pytest.mark.xdist_group("lab2-training")(test))
-
-
 @pytest.fixture(scope="module")
 def training():
     return load_script(LAB / "script_train" / "training.py")
@@ -152,7 +147,7 @@ def best_epoch(history):
     return 1 + int(np.argmin(history["val_loss"]))
 
 
-@in_one_process
+@pytest.mark.slow
 def test_a_training_goes_on_where_it_stopped(train, tmp_path, capsys):
     first = train(2)
     assert whole(first, 2)
@@ -167,14 +162,14 @@ def test_a_training_goes_on_where_it_stopped(train, tmp_path, capsys):
     assert saved == [*(f"checkpoint-00{n}.keras" for n in range(1, 5)), "history.json"]
 
 
-@in_one_process
+@pytest.mark.slow
 def test_it_goes_on_with_the_state_of_the_optimizer(train, training, tmp_path):
     train(2)
     model, _ = training.load_checkpoint(str(tmp_path / "checkpoint_dir"), 2)
     assert int(model.optimizer.iterations) == 2 * 2  # epochs x batches
 
 
-@in_one_process
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [1, 3])
 def test_the_best_checkpoint_may_be_older_than_the_interruption(train, tmp_path, best):
     train(2)
@@ -187,7 +182,7 @@ def test_the_best_checkpoint_may_be_older_than_the_interruption(train, tmp_path,
     assert kept == (tmp_path / f"checkpoint_dir/checkpoint-00{best}.keras").read_bytes()
 
 
-@in_one_process
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"half", None], ids=["empty", "nonsense", "half"])
 def test_a_broken_checkpoint_does_not_count(train, tmp_path, capsys, content):
     before = train(3)
@@ -204,7 +199,7 @@ def test_a_broken_checkpoint_does_not_count(train, tmp_path, capsys, content):
     assert re.findall(r"^epoch (\d+)/4 ", printed, re.M) == ["3", "4"]
 
 
-@in_one_process
+@pytest.mark.slow
 def test_a_checkpoint_without_its_metrics_does_not_count(train, tmp_path, capsys):
     """The history came to S3 before the interruption, but not in its newest state."""
     train(3)
@@ -216,14 +211,14 @@ def test_a_checkpoint_without_its_metrics_does_not_count(train, tmp_path, capsys
     assert "the checkpoint of epoch 1 is loaded" in capsys.readouterr().out
 
 
-@in_one_process
+@pytest.mark.slow
 def test_checkpoints_without_a_history_do_not_count(train, tmp_path):
     train(2)
     (tmp_path / "checkpoint_dir/history.json").write_text('{"loss": [0.')
     assert whole(train(2), 2)
 
 
-@in_one_process
+@pytest.mark.slow
 def test_when_all_is_done_nothing_is_trained(train, tmp_path, capsys):
     before = train(2)
     capsys.readouterr()
