@@ -19,9 +19,8 @@ MEMORY_OF_A_WORKER = 1.5e9
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Use one worker more than there are cores, at most 4; 0 is one process, no workers.
+    """Use the cores, at most 4, for all tests or folders of them; 0 is one process, no workers.
 
-    It works while others wait for a job. For all tests or folders of them:
     A test or a file that is named, ``-k`` and ``--lf`` do not wait for workers to start. Workers
     would keep what a test prints (``-s``), and have no order for ``--sw``. For ``--pdb`` and
     ``-n`` pytest-xdist does what is right.
@@ -33,7 +32,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if sandbox.probe()[0] != sandbox.NAMESPACES:
         return 0  # jobs share the real /opt/ml: one at a time
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min((cores or 1) + 1, 4, int(psutil.virtual_memory().available / MEMORY_OF_A_WORKER))
+    workers = min(cores or 1, 4, int(psutil.virtual_memory().available / MEMORY_OF_A_WORKER))
     return workers if workers > 1 else 0
 
 
