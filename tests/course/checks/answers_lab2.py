@@ -57,6 +57,14 @@ def fact(**changed):
     return value(facts=lambda facts, _: {**facts, **changed})
 
 
+def another_training(work):
+    """Another lab has trained a network after this one, for more money."""
+    (first, preprocessing), (second, training), *later = work.jobs.items()
+    other = {**training, "about": {**training["about"], "BillableTimeInSeconds": 10 * BILLED}}
+    work.jobs = {first: preprocessing, second: training, "other": other, **dict(later)}
+    work.objects["other"] = {}
+
+
 def preprocess(*pairs):
     body = textwrap.indent(edited(PREPROCESS, *pairs), "    ")
     return replaced_region("4.3", f"def preprocess_data(local_folder, output):\n{body}\n{MAIN}")
@@ -380,6 +388,7 @@ RIGHT = [
     ("6.3", "with the ends of lines", value(log_lines=[f"{line}\n" for line in LOG])),
     ("6.3", "printed", printed("6-evaluation", "log_lines = [event", "\n".join(LOG) + "\n")),
     ("6.4", "rounded", value(cost=round(COST, 6))),
+    ("6.4", "another lab has trained since then", another_training),
     ("6.4", "printed", printed("6-evaluation", "cost = ", f"{COST}\n")),
     ("7.1", "no slash at the end", request("sharding", inputs=at({"shards": "Shards"}))),
     ("7.2", "written shortly", shard()),

@@ -283,10 +283,13 @@ class Look:
         # What the SDK had put there is gone from S3.
         return any(record.name.startswith(name) for name in _JOB_NAMES.get(script, ()))
 
-    def completed_training(self) -> records.Record:
-        """Return the newest training job on an instance that completed, from any folder."""
-        self.at("the training jobs that completed")
-        every = [record for record in records.jobs() if record.kind == "training"]
+    def completed_training(self, name: str) -> records.Record:
+        """Return the newest training job on an instance that completed, from any folder.
+
+        name: what the job's name contains; other labs train too
+        """
+        self.at(f"the training jobs {name}... that completed")
+        every = [one for one in records.jobs() if one.kind == "training" and name in one.name]
         for record in reversed(every):
             on_instance = not instances_of(record)[0].startswith("local")
             if on_instance and self.describe(record).get("TrainingJobStatus") == "Completed":

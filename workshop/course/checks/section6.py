@@ -78,7 +78,7 @@ def _filled(lines: list[str]) -> list[str]:
 
 @check("6.4")
 def cost(look: Look) -> None:
-    record = look.completed_training()
+    record = look.completed_training("lab2-training-")
     job, about = look.looked_at, look.describe(record)
     kind, count = instances_of(record)
     worked, billed = about["TrainingTimeInSeconds"], about["BillableTimeInSeconds"]
