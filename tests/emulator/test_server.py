@@ -15,7 +15,7 @@ from workshop.emulator import connection, server, state
 
 
 @pytest.fixture
-def own_state(tmp_path, monkeypatch):
+def own_server(tmp_path, monkeypatch):
     """A state folder, and so a server, of this test's own."""
     monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
     yield tmp_path / "state"
@@ -32,14 +32,14 @@ def contents(bucket: str) -> dict[str, bytes]:
     }
 
 
-def test_a_second_caller_finds_the_same_server(own_state):
+def test_a_second_caller_finds_the_same_server(own_server):
     first = server.ensure()
     code = "from workshop.emulator import server; print(server.ensure())"
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert second.stdout.strip() == first
 
 
-def test_two_callers_at_once_start_one_server(own_state):
+def test_two_callers_at_once_start_one_server(own_server):
     code = "from workshop.emulator import server; print(server.ensure(), server.status()['pid'])"
     callers = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)
@@ -47,7 +47,7 @@ def test_two_callers_at_once_start_one_server(own_state):
     assert len({caller.communicate()[0] for caller in callers}) == 1
 
 
-def test_a_server_of_another_state_folder_is_not_taken_for_ours(own_state, tmp_path, monkeypatch):
+def test_a_server_of_another_state_folder_is_not_taken_for_ours(own_server, tmp_path, monkeypatch):
     ours = server.ensure()
     other = tmp_path / "other"
     other.mkdir()
@@ -57,7 +57,7 @@ def test_a_server_of_another_state_folder_is_not_taken_for_ours(own_state, tmp_p
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_objects_survive_the_end_of_the_server(own_state, how):
+def test_objects_survive_the_end_of_the_server(own_server, how):
     client = server.client("s3")
     client.create_bucket(Bucket="sagemaker-test")
     client.put_object(Bucket="sagemaker-test", Key="a/b.txt", Body=b"one")
@@ -66,7 +66,7 @@ def test_objects_survive_the_end_of_the_server(own_state, how):
     client.put_object(Bucket="sagemaker-test", Key="gone", Body=b"x")
     client.delete_object(Bucket="sagemaker-test", Key="gone")
     large = os.urandom(20 << 20)
-    path = own_state / "large"
+    path = own_server / "large"
     path.write_bytes(large)
     client.upload_file(str(path), "sagemaker-test", "large.npy")  # in parts
     before = client.head_object(Bucket="sagemaker-test", Key="a/b.txt")
@@ -87,22 +87,22 @@ def test_objects_survive_the_end_of_the_server(own_state, how):
     assert server.ensure() == endpoint, "open notebooks know the old port"
 
 
-def test_a_deleted_object_leaves_no_file(own_state):
+def test_a_deleted_object_leaves_no_file(own_server):
     client = server.client("s3")
     client.create_bucket(Bucket="sagemaker-test")
     for content in (b"one", b"two"):
         client.put_object(Bucket="sagemaker-test", Key="a", Body=content)
-    assert len(list((own_state / "s3/objects").iterdir())) == 1
+    assert len(list((own_server / "s3/objects").iterdir())) == 1
     client.delete_objects(Bucket="sagemaker-test", Delete={"Objects": [{"Key": "a"}]})
-    assert list((own_state / "s3/objects").iterdir()) == []
+    assert list((own_server / "s3/objects").iterdir()) == []
     client.delete_bucket(Bucket="sagemaker-test")
     server.stop()
     assert server.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_a_server_that_cannot_start_says_why(own_state):
-    (own_state / "s3").mkdir(parents=True)
-    (own_state / "s3/index.sqlite").write_text("not a database " * 100)
+def test_a_server_that_cannot_start_says_why(own_server):
+    (own_server / "s3").mkdir(parents=True)
+    (own_server / "s3/index.sqlite").write_text("not a database " * 100)
     with pytest.raises(server.WorkshopError, match="file is not a database"):
         server.ensure()
 
@@ -184,7 +184,7 @@ def test_the_learners_own_account_is_out_of_reach(tmp_path, monkeypatch):
     assert answer == [server.ACCESS_KEY, "us-east-1", server.ensure()] * 2
 
 
-def test_a_server_that_ended_meanwhile_is_started_again(own_state):
+def test_a_server_that_ended_meanwhile_is_started_again(own_server):
     buckets = run(
         "import boto3\n"
         "from workshop.emulator import server\n"
@@ -196,7 +196,7 @@ def test_a_server_that_ended_meanwhile_is_started_again(own_state):
     assert buckets == "sagemaker-kept"
 
 
-def test_the_state_is_one_folder(own_state):
+def test_the_state_is_one_folder(own_server):
     server.ensure()
-    assert state.folder() == own_state
-    assert {"server.json", "s3"} <= {path.name for path in own_state.iterdir()}
+    assert state.folder() == own_server
+    assert {"server.json", "s3"} <= {path.name for path in own_server.iterdir()}
