@@ -583,17 +583,23 @@ def test_a_spot_job_waits_no_longer_than_max_wait():
 # --- experiments ------------------------------------------------------------------------------
 
 
-def test_a_job_of_an_experiment_leaves_a_trial_component():
+def train_in_a_trial() -> str:
+    """Run a training job, with two values of its loss, as part of the trial digits-1."""
     client = server.client("sagemaker")
     client.create_experiment(ExperimentName="digits")
     client.create_trial(TrialName="digits-1", ExperimentName="digits")
     name = train(
-        "print('loss=0.25')",
+        "print('loss=0.5'); print('loss=0.25')",
         metrics=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
         HyperParameters={"epochs": "3"},
         ExperimentConfig={"TrialName": "digits-1", "TrialComponentDisplayName": "Training"},
     )
     ended(name)
+    return name
+
+
+def test_a_job_of_an_experiment_leaves_a_trial_component():
+    name, client = train_in_a_trial(), server.client("sagemaker")
     (summary,) = client.list_trial_components(TrialName="digits-1")["TrialComponentSummaries"]
     component = client.describe_trial_component(TrialComponentName=summary["TrialComponentName"])
     assert component["DisplayName"] == "Training"
@@ -742,15 +748,7 @@ def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):
 
 
 def test_experiments_and_metrics_outlive_the_server(own_server):
-    client = server.client("sagemaker")
-    client.create_experiment(ExperimentName="digits")
-    client.create_trial(TrialName="digits-1", ExperimentName="digits")
-    name = train(
-        "print('loss=0.5'); print('loss=0.25')",
-        metrics=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
-        ExperimentConfig={"TrialName": "digits-1"},
-    )
-    ended(name)
+    name, client = train_in_a_trial(), server.client("sagemaker")
     own = f"{name}-aws-training-job"
     server.client("sagemaker-metrics").batch_put_metrics(
         TrialComponentName=own,
