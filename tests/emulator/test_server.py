@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -105,6 +106,15 @@ def test_a_server_that_cannot_start_says_why(own_server):
     (own_server / "s3/index.sqlite").write_text("not a database " * 100)
     with pytest.raises(server.WorkshopError, match="file is not a database"):
         server.ensure()
+
+
+def test_a_server_that_lives_out_of_reach_is_named(own_server, monkeypatch):
+    """In another container with the same folder: its address leads nowhere here."""
+    monkeypatch.setattr(server, "_STARTING_SECONDS", 1)
+    with open(state.folder() / "server.life", "w") as life:
+        fcntl.flock(life, fcntl.LOCK_EX)
+        with pytest.raises(server.WorkshopError, match="runs already, and does not answer here"):
+            server.ensure()
 
 
 # --- what surrounds a program -------------------------------------------------------------

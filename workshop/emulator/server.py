@@ -40,7 +40,7 @@ _NEVER_BY_PROXY = (
     *("127.0.0.1", "localhost", "169.254.169.254", "169.254.170.2"),
     *(".amazonaws.com", ".amazonaws.com.cn", ".aws.dev", ".api.aws"),
 )
-_IDLE_SECONDS = 3600
+_STARTING_SECONDS, _IDLE_SECONDS = 60, 3600
 _STATUS_PATH, _NEWS_PATH = "/_workshop/status", "/_workshop/news"
 _INTERRUPT_PATH = "/_workshop/interrupt/"
 #: The region in a request's signature: ``Credential=KEY/20261120/us-east-2/logs/aws4_request``.
@@ -131,13 +131,19 @@ def stop() -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(found["pid"], signal.SIGTERM)
-    with open(_life()) as life:  # the server holds the lock as long as it lives
-        for _ in range(200):
-            try:
-                fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                time.sleep(0.05)
+    deadline = time.monotonic() + 10
+    while _alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _alive() -> bool:
+    """Tell whether a server of this folder lives: it holds a lock as long."""
+    with open(_life()) as life:
+        try:
+            fcntl.flock(life, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _life() -> Path:
@@ -174,13 +180,20 @@ def _start() -> dict:
             cwd="/",
             start_new_session=True,
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + _STARTING_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         found = status()
         if found:
             return found
         time.sleep(0.02)
     process.kill()
+    process.wait()
+    if _alive():
+        raise WorkshopError(
+            "The emulated AWS of this folder runs already, and does not answer here: it was "
+            "started in another container or network, or it hangs. Remove "
+            f"{state.folder()}/server.json: then it ends within ten seconds. Then try again."
+        )
     end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise WorkshopError(
         f"The emulated AWS did not start. The end of its log ({log}):\n{end}\n"
