@@ -35,29 +35,32 @@ _NETWORK = re.compile(
 )
 
 
-def pinned(requirements: Path) -> Iterator[Requirement]:
-    """Yield the lines of a requirements file that are meant for this machine."""
+def pinned(requirements: Path) -> Iterator[tuple[Requirement, str | None]]:
+    """Yield the lines of a requirements file that are meant for this machine.
+
+    With each comes the version that this Python has, or None.
+    """
     from packaging.requirements import Requirement
 
     for line in requirements.read_text(encoding="utf-8").splitlines():
         line = line.partition("#")[0].strip()
-        if line and not line.startswith("-"):
-            wanted = Requirement(line)
-            if wanted.marker is None or wanted.marker.evaluate():
-                yield wanted
+        if not line or line.startswith("-"):
+            continue
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate():
+            try:
+                yield wanted, metadata.version(wanted.name)
+            except metadata.PackageNotFoundError:
+                yield wanted, None
 
 
 def missing(requirements: Path) -> list[str]:
     """Return the lines of a requirements file that this Python does not have as they are pinned."""
-    found = []
-    for wanted in pinned(requirements):
-        try:
-            version = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
-            version = None
-        if version is None or not wanted.specifier.contains(version, prereleases=True):
-            found.append(f"{wanted.name}{wanted.specifier}")
-    return found
+    return [
+        f"{wanted.name}{wanted.specifier}"
+        for wanted, version in pinned(requirements)
+        if version is None or not wanted.specifier.contains(version, prereleases=True)
+    ]
 
 
 def sizes(requirements: Path) -> tuple[int, int]:

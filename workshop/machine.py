@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from workshop import ROOT, extras, terminal
@@ -127,15 +126,12 @@ def _server() -> Check:
 
 def _packages() -> Check:
     wrong, shown = [], []
-    for requirement in extras.pinned(ROOT / "requirements.txt"):
-        try:
-            found = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
+    for requirement, found in extras.pinned(ROOT / "requirements.txt"):
+        if found is None:
             wrong.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
+        elif not requirement.specifier.contains(found, prereleases=True):
             wrong.append(f"{requirement.name} is {found}, not {requirement.specifier}")
-        if requirement.name in MAIN_PACKAGES:
+        if found and requirement.name in MAIN_PACKAGES:
             shown.append(f"{requirement.name} {found}")
     if not wrong:
         return Check("packages", "ok", ", ".join(shown))
