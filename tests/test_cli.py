@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import time
 import urllib.request
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -130,6 +132,33 @@ def test_clean_asks_first(tmp_path):
     assert (state / "thing").exists()
     assert lab("clean", "--yes", env=environment).returncode == 0
     assert not state.exists()
+
+
+@pytest.mark.slow
+def test_clean_ends_the_server_before_it_says_so(tmp_path):
+    """Also one that hangs, and has folders in its way that are closed to their owner."""
+    environment = os.environ | {"WORKSHOP_STATE": str(tmp_path / "state")}
+    code = "from workshop.emulator import server; server.ensure(); print(server.status()['pid'])"
+    process = int(subprocess.check_output([sys.executable, "-c", code], env=environment))
+    os.kill(process, signal.SIGSTOP)
+    closed = tmp_path / "state" / "instances" / "job" / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0)
+    assert lab("clean", "--yes", env=environment).returncode == 0
+    assert not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie"
+    assert not (tmp_path / "state").exists()
+
+
+def test_clean_removes_nothing_while_a_server_lives(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    with open(state / "server.life", "w") as life:  # as one in another container does
+        fcntl.flock(life, fcntl.LOCK_EX)
+        found = lab("clean", "--yes", env=os.environ | {"WORKSHOP_STATE": str(state)})
+    assert found.returncode == 1
+    assert "cannot be ended from here" in found.stderr and "Nothing was removed" in found.stderr
+    assert "Removed" not in found.stdout
+    assert (state / "server.life").exists()
 
 
 def test_start_with_docker_needs_an_engine(tmp_path):

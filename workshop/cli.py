@@ -275,10 +275,8 @@ def clean(
         from workshop.account import clean as account_clean
 
         raise typer.Exit(account_clean.clean(ask=None if yes else typer.confirm))
-    import shutil
-
     from workshop import terminal
-    from workshop.emulator import engine, server, state
+    from workshop.emulator import engine, files, server, state
 
     running = ", ".join(job.name for job in engine.running())
     if running:
@@ -294,14 +292,12 @@ def clean(
         raise typer.Exit(1)
     server.stop()
     for folder in folders:
-        try:
-            if folder == top and own:
-                for path in set(top.iterdir()) - set(own):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-            else:
-                shutil.rmtree(folder)
-        except OSError as error:
-            raise WorkshopError(f"{folder} cannot be removed: {error}.") from error
+        gone = set(top.iterdir()) - set(own) if folder == top and own else [folder]
+        for path in gone:
+            try:
+                files.remove(path) if path.is_dir() else path.unlink()
+            except OSError as error:
+                raise WorkshopError(f"{path} cannot be removed: {error}.") from error
     typer.echo(f"Removed {names}{but}.")
 
 

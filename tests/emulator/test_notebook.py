@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from workshop.emulator import server
+from workshop.emulator import server, settings
 
 from .conftest import processes_with, until
 
@@ -56,7 +56,7 @@ def test_connect_says_where_calls_go_and_the_learner_is_the_role(tmp_path):
         "Connected to the emulated AWS on this machine: no account, no cost.\n"
         f"S3 and all other calls go to {server.ensure()}; jobs run here.\n"
     )
-    assert printed(client, 1).strip().endswith(f"role/service-role/{server.ROLE}")
+    assert printed(client, 1).strip().endswith(f"role/service-role/{settings.ROLE}")
 
 
 def test_an_emulator_that_does_not_start_is_one_message_without_a_traceback(tmp_path, monkeypatch):

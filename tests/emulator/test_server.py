@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from workshop.emulator import connection, server, state
+from workshop.emulator import connection, keys, server, settings, state
 
 
 @pytest.fixture
@@ -102,9 +103,9 @@ def test_a_deleted_object_leaves_no_file(own_server):
 
 
 def test_a_server_that_cannot_start_says_why(own_server):
-    (own_server / "s3").mkdir(parents=True)
-    (own_server / "s3/index.sqlite").write_text("not a database " * 100)
-    with pytest.raises(server.WorkshopError, match="file is not a database"):
+    own_server.mkdir()
+    (own_server / "s3").write_text("no folder")
+    with pytest.raises(server.WorkshopError, match=r"(?s)did not start.*FileExistsError.*/s3'"):
         server.ensure()
 
 
@@ -115,6 +116,32 @@ def test_a_server_that_lives_out_of_reach_is_named(own_server, monkeypatch):
         fcntl.flock(life, fcntl.LOCK_EX)
         with pytest.raises(server.WorkshopError, match="runs already, and does not answer here"):
             server.ensure()
+
+
+def test_a_server_that_hangs_is_ended(own_server):
+    server.ensure()
+    process = server.status()["pid"]
+    os.kill(process, signal.SIGSTOP)
+    server.stop()
+    assert not server._alive()
+    assert not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie"
+
+
+def test_a_server_whose_address_is_lost_is_ended(own_server):
+    server.ensure()
+    (own_server / "server.json").write_text("{")
+    server.stop()
+    assert not server._alive()
+
+
+def test_a_server_that_cannot_be_ended_is_named(own_server):
+    """Its number is another process's here, and that one must live on."""
+    with open(state.folder() / "server.life", "w") as life:
+        fcntl.flock(life, fcntl.LOCK_EX)
+        life.write(str(os.getpid()))
+        life.flush()
+        with pytest.raises(server.WorkshopError, match="cannot be ended from here"):
+            server.stop()
 
 
 # --- what surrounds a program -------------------------------------------------------------
@@ -134,7 +161,7 @@ def run(code: str, **environment: str) -> str:
 
 def test_the_learner_is_the_execution_role():
     arn = run("import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])")
-    assert arn == f"arn:aws:sts::123456789012:assumed-role/{server.ROLE}/SageMaker"
+    assert arn == f"arn:aws:sts::123456789012:assumed-role/{settings.ROLE}/SageMaker"
 
 
 def test_an_endpoint_of_aws_named_in_code_is_the_emulators():
@@ -145,7 +172,7 @@ def test_an_endpoint_of_aws_named_in_code_is_the_emulators():
         "client = boto3.client('sts', region_name='eu-west-1', endpoint_url=url)\n"
         "print(client.get_caller_identity()['Account'])"
     )
-    assert account == server.ACCOUNT
+    assert account == settings.ACCOUNT
 
 
 def test_a_bucket_in_the_host_name_is_found():
@@ -191,7 +218,7 @@ def test_the_learners_own_account_is_out_of_reach(tmp_path, monkeypatch):
         "    print(session.get_credentials().access_key, session.region_name)\n"
         "    print(session.client('s3').meta.endpoint_url)"
     ).split()
-    assert answer == [server.ACCESS_KEY, "us-east-1", server.ensure()] * 2
+    assert answer == [keys.find().access_key, "us-east-1", server.ensure()] * 2
 
 
 def test_a_server_that_ended_meanwhile_is_started_again(own_server):

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 
-import boto3
 import pytest
 
 from workshop.emulator import connection, server
@@ -326,9 +325,7 @@ if me == 'meets-left':
 print('MET', other)
 """
     )
-    keys = {"aws_access_key_id": server.ACCESS_KEY, "aws_secret_access_key": server.SECRET_KEY}
-    aws = boto3.Session(region_name=server.REGION, **keys)
-    aws.client("s3", endpoint_url=server.ensure()).create_bucket(Bucket="sagemaker-meeting")
+    server.client("s3").create_bucket(Bucket="sagemaker-meeting")
     programs = {
         how: subprocess.Popen(
             [sys.executable, "script.py", f"meets-{me}", f"meets-{other}", how],
@@ -346,7 +343,7 @@ print('MET', other)
     assert all_after("MET ", output["waits"]) == ["meets-left"]
 
     def status() -> str:
-        client = aws.client("sagemaker", endpoint_url=server.ensure())
+        client = server.client("sagemaker")
         return client.describe_processing_job(ProcessingJobName="meets-left")["ProcessingJobStatus"]
 
     until(lambda: status() != "InProgress")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from workshop.emulator import server
+from workshop.emulator import settings
 
-ROLE = f"arn:aws:iam::{server.ACCOUNT}:role/service-role/{server.ROLE}"
+ROLE = f"arn:aws:iam::{settings.ACCOUNT}:role/service-role/{settings.ROLE}"
 
 #: What the texts take for granted: buckets with something in them, a role.
 PREPARED = f"""

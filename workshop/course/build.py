@@ -34,7 +34,7 @@ from workshop.course.passes.mask_texts import mask_texts
 from workshop.course.passes.number_cells import number_cells
 from workshop.course.passes.set_metadata import set_metadata
 from workshop.course.passes.settle_text import settle_text
-from workshop.emulator import server, state
+from workshop.emulator import operations, server, state
 from workshop.emulator.errors import WorkshopError
 
 #: A notebook's content, in this order.
@@ -187,6 +187,13 @@ def build(root: Path = ROOT) -> None:
         for folder, files in (("hints", hints), ("final", solution)):
             _make_equal(root / folder / lab.folder, files)
         console.print(f"{lab.folder}: starter, hints and solution are what source/ gives")
+    for name, content in _pages(root).items():
+        _write(root / name, content)
+
+
+def _pages(root: Path) -> Files:
+    """Return what is made from the code, by its path."""
+    return {"docs/operations.md": operations.document().encode()} if root == ROOT else {}
 
 
 def _rendered(lab: manifest.Lab, root: Path) -> tuple[Files, Files, Files]:
@@ -309,6 +316,9 @@ def check(root: Path = ROOT) -> list[str]:
                 differences.append(f"{shown}: nothing in source/ gives this file")
             elif why := _difference(files[name], root / shown, codes.get(shown)):
                 differences.append(f"{shown}: {why}")
+    for name, content in _pages(root).items():
+        if not (root / name).is_file() or (root / name).read_bytes() != content:
+            differences.append(f"{name}: not what workshop/emulator/operations.py gives")
     return differences
 
 

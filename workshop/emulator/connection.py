@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from workshop.emulator import server, state
+from workshop.emulator import contract, files, keys, server, state
+from workshop.emulator.settings import REGION
 
 _BIN = Path(__file__).resolve().parent / "bin"
 
@@ -39,7 +40,7 @@ def environment() -> dict[str, str]:
     replaced: the SDKs take what the environment says before anything else (boto3, Configuration
     guide). ``WORKSHOP_DOCKER=1`` leaves the machine's real ``docker`` in its place.
     """
-    endpoint = server.ensure()
+    endpoint, secrets = server.ensure(), keys.find()
     settings = {
         key: text
         for key, text in os.environ.items()
@@ -56,23 +57,24 @@ def environment() -> dict[str, str]:
         "WORKSHOP_PYTHON": sys.executable,
         "WORKSHOP_FAILURES": str(state.folder("failures")),
         "WORKSHOP_RECORDS": str(state.folder("records")),
+        "WORKSHOP_KEYS": str(keys.file()),
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": server.ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": server.SECRET_KEY,
-        "AWS_REGION": server.REGION,
-        "AWS_DEFAULT_REGION": server.REGION,
+        "AWS_ACCESS_KEY_ID": secrets.access_key,
+        "AWS_SECRET_ACCESS_KEY": secrets.secret_key,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(_aws_config()),
+        "AWS_CONFIG_FILE": str(_aws_config(secrets)),
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         # The learner's own defaults for the SDK (roles, networks) mean a real account.
         "SAGEMAKER_USER_CONFIG_OVERRIDE": os.devnull,
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
     }
-    return settings | server.without_proxy()
+    return settings | contract.without_proxy()
 
 
-def _aws_config() -> Path:
+def _aws_config(secrets: keys.Keys) -> Path:
     """Write an AWS config file with the names of the learner's profiles, and nothing else of them.
 
     So code that names a profile runs; the credentials are the emulator's all the same.
@@ -92,9 +94,9 @@ def _aws_config() -> Path:
     for name in sorted(names):
         lines += [
             "[default]" if name == "default" else f"[profile {name}]",
-            f"region = {server.REGION}",
-            f"aws_access_key_id = {server.ACCESS_KEY}",
-            f"aws_secret_access_key = {server.SECRET_KEY}",
+            f"region = {REGION}",
+            f"aws_access_key_id = {secrets.access_key}",
+            f"aws_secret_access_key = {secrets.secret_key}",
             "",
         ]
     return _write("aws-config", "\n".join(lines))
@@ -103,9 +105,7 @@ def _aws_config() -> Path:
 def _write(name: str, text: str) -> Path:
     path = state.folder() / name
     if not path.exists() or path.read_text() != text:
-        incoming = path.with_name(f"{name}.{os.getpid()}")
-        incoming.write_text(text)
-        incoming.replace(path)
+        files.write(path, text)
     return path
 
 

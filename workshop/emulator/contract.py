@@ -8,11 +8,17 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-contai
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 #: The group that all hosts belong to when a job names none.
 _GROUP = "homogeneousCluster"
+# The emulator is on this machine, and the hook refuses AWS only where it sees the address.
+_NEVER_BY_PROXY = (
+    *("127.0.0.1", "localhost", "169.254.169.254", "169.254.170.2"),
+    *(".amazonaws.com", ".amazonaws.com.cn", ".aws.dev", ".api.aws"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ def machines(resources: dict) -> list[Machine]:
         {
             "InstanceGroupName": _GROUP,
             "InstanceType": resources["InstanceType"],
-            "InstanceCount": resources["InstanceCount"],
+            "InstanceCount": resources.get("InstanceCount", 1),  # a processing job may leave it out
         }
     ]
     found: list[Machine] = []
@@ -47,11 +53,22 @@ def aws_settings(endpoint: str, region: str) -> dict[str, str]:
     The training toolkit reads ``S3_ENDPOINT_URL`` (``sagemaker_training/params.py``).
     """
     names = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "WORKSHOP_ENDPOINT")
-    return dict.fromkeys(names, endpoint) | {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    return (
+        dict.fromkeys(names, endpoint)
+        | without_proxy()
+        | {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+    )
+
+
+def without_proxy() -> dict[str, str]:
+    """Return the variables with which no proxy comes between a program and the emulator."""
+    hosts = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    both = ",".join(dict.fromkeys([*filter(None, hosts.split(",")), *_NEVER_BY_PROXY]))
+    return {"NO_PROXY": both, "no_proxy": both}
 
 
 def write_training_files(ml: Path, request: dict, machine: Machine, all_: list[Machine]) -> None:

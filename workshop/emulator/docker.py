@@ -89,7 +89,7 @@ def _up(file: Path) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stop)
         sandbox.die_with_parent(signal.SIGTERM)
-        result = job.run(output.write)
+        result = job.run(lambda host, lines: output.write(lines))
     except WorkshopError as error:
         result = engine.Result(1, str(error), unseen=str(error))
     except OSError as error:

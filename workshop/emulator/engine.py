@@ -46,6 +46,7 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)
     mounts: Sequence[tuple[str, str]] = ()
     directory: str = "/"
+    isolated: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,9 @@ class Job:
                     data = os.read(key.fd, 65536)
                     lines, pending[key.data] = _whole_lines(pending[key.data] + data, not data)
                     if lines:
-                        lines = self._label(key.data, lines)
+                        raw, lines = lines, self._label(key.data, lines)
                         log.write(lines)
-                        write(lines)
+                        write(key.data, raw)
                     if not data:
                         selector.unregister(key.fileobj)
                         key.fileobj.close()

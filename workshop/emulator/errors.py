@@ -1,4 +1,4 @@
-"""The one kind of error a learner is meant to read."""
+"""The errors of the emulator: one for a learner to read, one for a client of the API."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ class WorkshopError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
+
+
+class ApiError(Exception):
+    """A request that is answered with an error code, as boto3's ClientError shows it."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status

@@ -23,7 +23,7 @@ import re
 import socket
 import sys
 import time
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import wrapt
 
@@ -43,11 +43,41 @@ def _redirect(request, **_) -> None:
         request.url = urlunsplit((endpoint.scheme, endpoint.netloc, path, url.query, ""))
     elif url.netloc != endpoint.netloc:
         return
+    request.headers["X-Workshop-Token"] = _token()
     if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
         # The emulator keeps it with the job, for workshop.emulator.records.
         request.headers["X-Workshop-Directory"] = quote(os.getcwd())
-    if not _answers(endpoint.hostname, endpoint.port):
+    if not is_ours(endpoint.port):
         _restart(request)
+
+
+def _token() -> str:
+    """Return what the emulator asks for of code that signs with keys of its own.
+
+    A learner's process reads it anew each time: ``./lab clean`` and the next start change it.
+    """
+    try:
+        with open(os.environ["WORKSHOP_KEYS"]) as file:
+            return json.load(file)["token"]
+    except (KeyError, OSError, ValueError):
+        return os.environ.get("WORKSHOP_TOKEN", "")  # in a job
+
+
+def is_ours(port: int) -> bool:
+    """Tell whether a server listens on a port of this machine, and belongs to this user.
+
+    When the emulator has ended, anybody may take its port, and would be shown keys and data. Where
+    the system does not tell whose it is, any will do. (proc(5), /proc/net/tcp)
+    """
+    try:
+        with open("/proc/net/tcp") as file:
+            rows = [line.split() for line in file][1:]
+    except OSError:
+        return _answers(port)
+    listening = f"0100007F:{port:04X}"
+    return any(
+        row[1] == listening and row[3] == "0A" and int(row[7]) == os.geteuid() for row in rows
+    )
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -155,7 +185,7 @@ class _ClockOfNews:
         began = time.monotonic()
         try:
             path = f"/_workshop/news?after={self._seen}&seconds={min(seconds, 2)}"
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"X-Workshop-Token": _token()})
             self._seen = json.load(connection.getresponse())["number"]
         except (OSError, ValueError, KeyError):
             time.sleep(min(seconds, 1))
@@ -209,10 +239,11 @@ def _record_jobs(local_session) -> None:
 
 
 def _warn(kind: str, request: dict) -> None:
-    """Say what AWS would refuse: in local mode the SDK checks nothing."""
-    from workshop.emulator import validation
+    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing."""
+    from workshop.emulator import operations, validation
 
-    for warning in validation.warnings(kind, request):
+    notes = operations.notes(f"Create{kind.title()}Job", request, local=True)
+    for warning in (*validation.warnings(kind, request), *notes):
         print(warning, file=sys.stderr, flush=True)
 
 
@@ -223,9 +254,9 @@ def _write_json(path: str, content: dict) -> None:
     os.replace(f"{path}.incoming", path)
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(port: int) -> bool:
     try:
-        socket.create_connection((host, port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except OSError:
         return False
     return True
@@ -239,7 +270,21 @@ def _restart(request) -> None:
         return
     endpoint = urlsplit(server.ensure())
     os.environ["WORKSHOP_ENDPOINT"] = os.environ["AWS_ENDPOINT_URL"] = endpoint.geturl()
+    request.headers["X-Workshop-Token"] = _token()
     request.url = urlunsplit(urlsplit(request.url)._replace(netloc=endpoint.netloc))
+
+
+def _show_notes(http_response, **_) -> None:
+    """Print what the emulator says of a request: members that have no effect here."""
+    for note in json.loads(unquote(http_response.headers.get("x-workshop-notes", "[]"))):
+        print(note, file=sys.stderr, flush=True)
+
+
+def _explain(http_response, parsed, **_) -> None:
+    """Give the error of a HEAD request, which has no body, the message of the emulator."""
+    message = http_response.headers.get("x-workshop-message")
+    if message and "Error" in parsed:
+        parsed["Error"]["Message"] = unquote(message)
 
 
 def _show_job_error() -> None:
@@ -274,7 +319,7 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    wrapt.register_post_import_hook(_add_handler, "botocore.handlers")
+    wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     _refuse_aws()
     telemetry = "sagemaker.telemetry.telemetry_logging"
     wrapt.register_post_import_hook(_drop_telemetry, telemetry)
@@ -291,8 +336,15 @@ def install() -> None:
         atexit.register(_show_job_error)
 
 
-def _add_handler(handlers) -> None:
-    handlers.BUILTIN_HANDLERS.append(("before-send", _redirect))
+def _add_handlers(handlers) -> None:
+    handlers.BUILTIN_HANDLERS += [
+        ("before-send", _redirect),
+        ("after-call.sagemaker", _show_notes),
+        # Not HeadBucket's: the SDK compares its message (sagemaker/session.py,
+        # general_bucket_check_if_user_has_permission).
+        ("after-call.s3.HeadObject", _explain),
+    ]
 
 
-install()
+if "WORKSHOP_ENDPOINT" in os.environ:
+    install()

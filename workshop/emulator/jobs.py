@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import sys
 import threading
 import time
@@ -20,15 +19,20 @@ from pathlib import Path
 from workshop.emulator import (
     contract,
     engine,
-    experiments,
+    files,
     images,
+    operations,
     records,
-    server,
+    sandbox,
     state,
     transfer,
+    warm_pools,
 )
+from workshop.emulator.disk import Disk, LeftOut
 from workshop.emulator.errors import WorkshopError
+from workshop.emulator.experiments import Experiments
 from workshop.emulator.job_logs import GROUPS, Metrics, Stream
+from workshop.emulator.settings import ROLE
 
 #: Seconds that a host has between SIGTERM and SIGKILL. AWS gives 120 (StopTrainingJob).
 GRACE = 10.0
@@ -36,8 +40,13 @@ GRACE = 10.0
 _NEXT_INSTANCE = 1.0
 #: What of the on-demand price a spot instance costs: a usual figure, not a promise.
 SPOT_PRICE = 0.3
-#: How long a FailureReason and an ExitMessage may be.
-_REASON, _MESSAGE = 1024, 1024
+#: How long a FailureReason and an ExitMessage may be, and the files that they come from, in bytes.
+_REASON, _MESSAGE, _LONGEST_TEXT = 1024, 1024, 1 << 16
+#: Seconds that the upload after a job may take at least.
+_UPLOAD = 600.0
+_BOARD, _BOARD_KEY = "TensorBoardOutputConfig", "tensorboard-output"  # (sagemaker/estimator.py)
+#: What lies at a host's root and is no job's.
+_SYSTEM = {*sandbox.SYSTEM, "dev", "proc", "sys", "run", "root", "var"}
 _FINAL = ("Completed", "Failed", "Stopped")
 
 
@@ -79,15 +88,14 @@ class Jobs:
         self._jobs: dict[tuple[str, str], _Job] = {}
         self._lock = threading.Lock()
         self.news = News()
-        experiments.load(account, region)
-        shutil.rmtree(state.folder("instances"), ignore_errors=True)  # of a server that was killed
-        for file in sorted(state.folder("sagemaker").glob("*/job.json")):
+        self.experiments = Experiments(account, region)
+        _remove(state.folder("instances"))  # of a server that was killed
+        for folder in sorted(state.folder("sagemaker").glob("*-*")):
             try:
-                job = _load(self, json.loads(file.read_text()))
-            except (KeyError, ValueError):  # of another version of the workshop
-                print(f"{file} cannot be read: the job is forgotten", file=sys.stderr)
-                continue
-            self._jobs[job.kind, job.name] = job
+                job = _load(self, folder)
+                self._jobs[job.kind, job.name] = job
+            except Exception as error:  # cut short, or of another version: whatever comes up
+                state.set_aside(folder, f"it holds no job that can be read ({error!r})")
 
     def __iter__(self) -> Iterator[_Job]:
         with self._lock:
@@ -104,12 +112,13 @@ class Jobs:
         ``directory`` and ``region`` are the caller's. Logs, metrics and experiments of all regions
         are one: those of ``Jobs.region``.
 
-        Raises FileExistsError when the name is taken, LookupError when its experiment is missing.
+        Raises FileExistsError when the name is taken, ApiError when its experiment is missing.
         """
         job = _KINDS[kind](self, request, directory, region)
         with self._lock:
             if (kind, job.name) in self._jobs:
                 raise FileExistsError(job.name)
+            others = [*self._jobs.values()]
             self._jobs[kind, job.name] = job
         try:
             job.start()
@@ -117,13 +126,14 @@ class Jobs:
             with self._lock:
                 del self._jobs[kind, job.name]
             raise
+        any(one.gives_pool_to(job) for one in others if one.kind == kind)
         return job
 
     def remove(self, job: _Job) -> None:
         """Forget a job that has ended."""
         with self._lock:
             del self._jobs[job.kind, job.name]
-        shutil.rmtree(job.folder, ignore_errors=True)
+        _remove(job.folder)
 
     def close(self) -> None:
         """End all that run: they have failed."""
@@ -133,10 +143,16 @@ class Jobs:
             job.join()
 
 
-def _load(jobs: Jobs, kept: dict) -> _Job:
+def _load(jobs: Jobs, folder: Path) -> _Job:
+    """Make a job of what is kept in its folder. Raises whatever comes up when that is damaged."""
+    kept = json.loads((folder / "job.json").read_text())
+    name = kept["request"][f"{kept['kind'].title()}JobName"]
+    if folder.name != f"{kept['kind']}-{name}":
+        raise ValueError(f"it holds the {kept['kind']} job {name!r}")
     region = kept["description"][f"{kept['kind'].title()}JobArn"].split(":")[3]
     job = _KINDS[kept["kind"]](jobs, kept["request"], kept["directory"], region)
     job.description, job.tags = kept["description"], kept["tags"]
+    json.dumps(job.describe(), allow_nan=False)
     for file in job.folder.glob("*.log"):
         for event in job.stream(file.stem).load():
             job.metrics.read([event["message"]], event["timestamp"] / 1000)
@@ -149,10 +165,14 @@ class _Job:
     """What processing and training jobs have in common."""
 
     kind: str
+    operation: str  # that makes one
 
     def __init__(self, jobs: Jobs, request: dict, directory: str, region: str) -> None:
         self._jobs, self.request, self._directory = jobs, request, directory
-        self._settings = jobs.settings | dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
+        self._isolated = self._asks_for_isolation()
+        # An isolated host has no credentials, and nobody to show them to.
+        settings = {} if self._isolated else jobs.settings
+        self._settings = settings | dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
         self.name = request[f"{self.kind.title()}JobName"]
         self.tags = request.get("Tags", [])
         self.folder = state.folder("sagemaker", f"{self.kind}-{self.name}")
@@ -170,6 +190,7 @@ class _Job:
         self.metrics = Metrics(jobs.account, jobs.region, self.name, self._metric_definitions())
         self._streams: dict[str, Stream] = {}
         self._engine: engine.Job | None = None
+        self._uploads_until = math.inf
         self._told = threading.Event()  # to stop, or to give its spot instance back
         self._stop_status = ""  # how it ends when it is stopped
         self._failed_with = ""  # the whole error of its script
@@ -192,10 +213,11 @@ class _Job:
             return json.loads(json.dumps(self.description))
 
     def start(self) -> None:
-        """Begin to run. Raises LookupError when the experiment it names is missing."""
+        """Begin to run. Raises ApiError when the experiment it names is missing."""
         if self.request.get("ExperimentConfig"):
-            experiments.start(self._jobs.account, self._jobs.region, self.kind, self.description)
-        self._keep()
+            region = self.arn.split(":")[3]
+            self._jobs.experiments.start(self.kind, self.description, region)
+        self._write()
         self._record()
         self._jobs.news.tell(running=1)
         self._thread.start()
@@ -218,6 +240,10 @@ class _Job:
             self._tell()
             self._tell()  # the second time it kills
 
+    def gives_pool_to(self, other: _Job) -> bool:
+        """Tell whether this job's warm pool goes to another job, and note it."""
+        return False
+
     def join(self) -> None:
         """Wait until it has ended."""
         if self._thread.is_alive():
@@ -229,6 +255,8 @@ class _Job:
         try:
             for verb, uri in self._places():
                 _check_access(self.request["RoleArn"], verb, uri)
+            for sentence in operations.notes(self.operation, self.request):
+                self._say(sentence)
             self._run()
         except transfer.DataError as error:
             self.end("Failed", f"ClientError: {error}")
@@ -238,7 +266,7 @@ class _Job:
             traceback.print_exc()  # to the server's log
             self.end("Failed", f"InternalServerError: {traceback.format_exc()[-900:]}")
         finally:
-            shutil.rmtree(self._disks, ignore_errors=True)
+            _remove(self._disks)
             self._jobs.news.tell(running=-1)
 
     def _run(self) -> None:
@@ -254,15 +282,17 @@ class _Job:
         limit = threading.Timer(max(0.0, seconds), self.stop, ["MaxRuntimeExceeded"])
         limit.daemon = True
         limit.start()
-        streams = {machine.host: self.stream(machine.host) for machine in self.machines}
+        self._uploads_until = math.inf
         note = images.note(hosts[0].image)
         if note:
-            streams[hosts[0].name].write([note], time.time())
+            self._say(note)
         try:
-            return job.run(lambda output: self._log(streams, output))
+            return job.run(self._log)
         finally:
             limit.cancel()
             self._engine = None
+            # What they left is copied in as much time again.
+            self._uploads_until = time.monotonic() + max(_UPLOAD, seconds)
 
     def stream(self, host: str) -> Stream:
         """Return the log stream of a host, made when it is first asked for."""
@@ -276,19 +306,37 @@ class _Job:
             )
         return self._streams[host]
 
-    def _log(self, streams: dict[str, Stream], output: bytes) -> None:
-        lines: dict[str, list[str]] = {}
-        for line in output.decode(errors="replace").splitlines():
-            host = self.machines[0].host
-            if len(streams) > 1:  # the engine names the host
-                host, _, line = line.partition(" | ")
-            lines.setdefault(host, []).append(line)
+    def _log(self, host: str, output: bytes) -> None:
+        # Nothing else ends a line: a form feed or a U+2028 is a part of it.
+        lines = re.split(r"\r\n|\n|\r", output.decode(errors="replace"))
         now = time.time()
-        for host, own in lines.items():
-            if host in streams:
-                streams[host].write(own, now)
-                self.metrics.read(own, now)
+        self.stream(host).write(lines, now)
+        for sentence in self.metrics.read(lines, now):
+            self._say(sentence)
         self._jobs.news.tell()
+
+    def _say(self, sentence: str) -> None:
+        """Tell the learner something in the job's log: on the first host."""
+        self.stream(self.machines[0].host).write([sentence], time.time())
+        self._jobs.news.tell()
+
+    def _new_upload(self) -> transfer.Upload:
+        return transfer.Upload(
+            self._jobs.store, self._say, lambda: time.monotonic() > self._uploads_until
+        )
+
+    def _end_of(self, upload: transfer.Upload, disks: list[Path], result, **more: object) -> None:
+        """Set how the job ended: its script failed, data is missing in S3, it was stopped."""
+        if result.exit_code and not self._stop_status:
+            self.end("Failed", self._failure(result, disks), **more)
+        elif upload.problem:
+            self.end("Failed", f"ClientError: {upload.problem}", **more)
+        elif self._stop_status:
+            self.end("Stopped", **more)
+        elif upload.missing():
+            self.end("Failed", f"ClientError: {upload.missing()}", **more)
+        else:
+            self.end("Completed", **more)
 
     def _tell(self) -> None:
         with self._changing:
@@ -316,7 +364,7 @@ class _Job:
             self.description[f"{self.kind.title()}JobStatus"] = status
             self.description |= more
             self.description["LastModifiedTime"] = time.time()
-            self._keep()
+            self.keep()
         self._jobs.news.tell()
 
     def end(self, status: str, reason: str = "", **more: object) -> None:
@@ -328,16 +376,17 @@ class _Job:
                 more["FailureReason"] = _shortened(reason)
             self._change(status, **more, **self._last_facts(status))
             if self.request.get("ExperimentConfig"):
-                experiments.end(
-                    self._jobs.account,
-                    self._jobs.region,
-                    self.kind,
-                    self.description,
-                    self.metrics.found,
-                )
+                self._jobs.experiments.end(self.kind, self.description, self.metrics.found)
             self._record(time.time(), (self._failed_with or reason) if status == "Failed" else "")
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write the job down. On a full disk it lives on, and the next change tries again."""
+        try:
+            self._write()
+        except OSError as error:
+            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
+
+    def _write(self) -> None:
         kept = {
             "kind": self.kind,
             "request": self.request,
@@ -346,19 +395,19 @@ class _Job:
             "tags": self.tags,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        incoming = self.folder / "job.incoming"
-        incoming.write_text(json.dumps(kept))
-        incoming.replace(self.folder / "job.json")
+        files.write(self.folder / "job.json", json.dumps(kept, allow_nan=False))
 
     def _record(self, ended: float | None = None, error: str = "") -> None:
         if not self._directory:  # a program without our hook: nobody asks for its jobs
             return
         request = {key: value for key, value in self.request.items() if key != "Tags"}
-        records.write(
-            records.Record(
-                self.kind, self.name, request, Path(self._directory), self._created, ended, error
-            )
+        record = records.Record(
+            self.kind, self.name, request, Path(self._directory), self._created, ended, error
         )
+        try:
+            records.write(record)
+        except OSError as problem:  # a full disk
+            print(f"{self.name} cannot be recorded: {problem}", file=sys.stderr)
 
     # --- what differs ---------------------------------------------------------------------
 
@@ -367,6 +416,10 @@ class _Job:
 
     def _places(self) -> Iterator[tuple[str, str]]:
         """Yield the S3 URIs of the job's data: whether it will read or write, and where."""
+        raise NotImplementedError
+
+    def _asks_for_isolation(self) -> bool:
+        """https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html"""
         raise NotImplementedError
 
     def _metric_definitions(self) -> list[dict]:
@@ -378,7 +431,7 @@ class _Job:
 
     def _make_disks(self) -> list[Path]:
         """Return an empty ``/opt/ml`` for each instance."""
-        shutil.rmtree(self._disks, ignore_errors=True)
+        _remove(self._disks)
         disks = [self._disks / machine.host for machine in self.machines]
         for disk in disks:
             disk.mkdir(parents=True)
@@ -387,6 +440,7 @@ class _Job:
 
 class _ProcessingJob(_Job):
     kind = "processing"
+    operation = "CreateProcessingJob"
 
     def __init__(self, jobs: Jobs, request: dict, directory: str, region: str) -> None:
         super().__init__(jobs, request, directory, region)
@@ -396,37 +450,35 @@ class _ProcessingJob(_Job):
             "Environment": request.get("Environment", {}),
             "StoppingCondition": request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86400}),
         }
+        outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+        #: What is copied here; the application itself manages the others (API_ProcessingOutput).
+        self._outputs = [one["S3Output"] for one in outputs if not one.get("AppManaged")]
+        self._inputs = [one for one in inputs if not one["AppManaged"]]
 
     def _resources(self) -> dict:
         return self.request["ProcessingResources"]["ClusterConfig"]
 
     def _places(self) -> Iterator[tuple[str, str]]:
-        for one in self.request.get("ProcessingInputs", ()):
+        for one in self._inputs:
             if "S3Input" in one:
                 yield "read", one["S3Input"]["S3Uri"]
-        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", ()):
-            if "S3Output" in one:
-                yield "write", one["S3Output"]["S3Uri"]
+        for s3 in self._outputs:
+            yield "write", s3["S3Uri"]
 
     def _run(self) -> None:
         disks = self._make_disks()
         for machine, disk in zip(self.machines, disks, strict=True):
             contract.write_processing_files(disk, self.description, machine, self.machines)
-        for one in self.request.get("ProcessingInputs", ()):
+        for one in self._inputs:
             self._download(one, disks)
-        outputs = self.request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        for one in outputs:
-            if "S3Output" not in one:
-                raise transfer.DataError(
-                    f"Output {one['OutputName']!r} goes to a feature group. The emulator has S3 "
-                    "outputs only."
-                )
+        for s3 in self._outputs:
             for disk in disks:
-                _inside(disk, one["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+                _inside(disk, s3["LocalPath"]).mkdir(parents=True, exist_ok=True)
         self._change(self.status, ProcessingStartTime=time.time())
+        upload = self._new_upload()
         watches = [
-            transfer.Watch(self._jobs.store, _inside(disk, s3["LocalPath"]), s3["S3Uri"])
-            for s3 in (one["S3Output"] for one in outputs)
+            transfer.Watch(upload, Disk(disk), s3["LocalPath"], s3["S3Uri"])
+            for s3 in self._outputs
             if s3["S3UploadMode"] == "Continuous"
             for disk in disks
         ]
@@ -437,18 +489,11 @@ class _ProcessingJob(_Job):
         finally:
             for watch in watches:
                 watch.close()
-        for s3 in (one["S3Output"] for one in outputs):
-            if s3["S3UploadMode"] != "Continuous":
-                for disk in disks:
-                    transfer.upload(self._jobs.store, _inside(disk, s3["LocalPath"]), s3["S3Uri"])
+        for s3 in self._outputs:
+            for disk in disks if s3["S3UploadMode"] != "Continuous" else ():
+                upload.folder(Disk(disk), s3["LocalPath"], s3["S3Uri"])
         message = _first_text(disks, "output/message")[:_MESSAGE]
-        more = {"ExitMessage": message} if message else {}
-        if self._stop_status:
-            self.end("Stopped", **more)
-        elif result.exit_code:
-            self.end("Failed", self._failure(result, disks), **more)
-        else:
-            self.end("Completed", **more)
+        self._end_of(upload, disks, result, **({"ExitMessage": message} if message else {}))
 
     def _download(self, one: dict, disks: list[Path]) -> None:
         s3 = one.get("S3Input")
@@ -478,7 +523,11 @@ class _ProcessingJob(_Job):
             arguments=app.get("ContainerArguments", ()),
             environment=self.request.get("Environment", {}) | self._settings,
             mounts=_mounts(disk),
+            isolated=self._isolated,
         )
+
+    def _asks_for_isolation(self) -> bool:
+        return self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
 
     def _last_facts(self, status: str) -> dict:
         return {"ProcessingEndTime": time.time()}
@@ -486,6 +535,7 @@ class _ProcessingJob(_Job):
 
 class _TrainingJob(_Job):
     kind = "training"
+    operation = "CreateTrainingJob"
 
     def __init__(self, jobs: Jobs, request: dict, directory: str, region: str) -> None:
         super().__init__(jobs, request, directory, region)
@@ -494,7 +544,11 @@ class _TrainingJob(_Job):
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [],
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
+            "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+            # AWS answers it always; sagemaker/estimator.py asks for it in attach().
+            "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
         }
+        warm_pools.begin(self.description)
         self._interrupted = False
         self._ran = 0.0  # seconds on instances
         self._since: float | None = None  # on this one
@@ -507,11 +561,33 @@ class _TrainingJob(_Job):
             if "S3DataSource" in channel["DataSource"]:
                 yield "read", channel["DataSource"]["S3DataSource"]["S3Uri"]
         yield "write", self.request["OutputDataConfig"]["S3OutputPath"]
-        if "CheckpointConfig" in self.request:
-            yield "write", self.request["CheckpointConfig"]["S3Uri"]
+        for member, place in (("CheckpointConfig", "S3Uri"), (_BOARD, "S3OutputPath")):
+            if member in self.request:
+                yield "write", self.request[member][place]
 
     def _metric_definitions(self) -> list[dict]:
         return self.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+
+    def _asks_for_isolation(self) -> bool:
+        return self.request.get("EnableNetworkIsolation", False)
+
+    def describe(self) -> dict:
+        with self._changing:
+            warm_pools.update(self.description, time.time())
+            return super().describe()
+
+    def keep_alive(self, period: int) -> None:
+        """Set how long the warm pool is kept. Raises ApiError where there is none now."""
+        with self._changing:
+            warm_pools.keep_alive(self.description, period, time.time())
+            self._change(self.status)
+
+    def gives_pool_to(self, other: _Job) -> bool:
+        with self._changing:
+            given = warm_pools.reuse(self.description, other.request, time.time())
+            if given:
+                self._change(self.status)
+            return given
 
     def interrupt(self) -> None:
         """Take the spot instance away; the job goes on with the next one.
@@ -538,9 +614,10 @@ class _TrainingJob(_Job):
         limit.daemon = True
         if waiting:
             limit.start()
+        upload = self._new_upload()
         try:
             while True:
-                result, disks = self._run_on_instances()
+                result, disks = self._run_on_instances(upload)
                 if not self._interrupted or self._stop_status:
                     break
                 self._secondary("Interrupted", "The spot instance was taken away")
@@ -551,19 +628,13 @@ class _TrainingJob(_Job):
                     break
         finally:
             limit.cancel()
-        failed = result.exit_code and not self._stop_status
-        if not failed:
+        if self._stop_status or not result.exit_code:
             self._secondary("Uploading", "Uploading generated training model")
-            self._upload_model(disks)
-        self._upload_output(disks)
-        if self._stop_status:
-            self.end("Stopped")
-        elif failed:
-            self.end("Failed", self._failure(result, disks))
-        else:
-            self.end("Completed")
+            self._upload_model(upload, disks)
+        self._upload_output(upload, disks)
+        self._end_of(upload, disks, result)
 
-    def _run_on_instances(self) -> tuple[engine.Result, list[Path]]:
+    def _run_on_instances(self, upload: transfer.Upload) -> tuple[engine.Result, list[Path]]:
         """Run once on new instances; what is in the checkpoints' place in S3 is there again."""
         store = self._jobs.store
         self._secondary("Starting", "Preparing the instances for training")
@@ -577,8 +648,11 @@ class _TrainingJob(_Job):
         ))  # fmt: skip
         for channel in self.request.get("InputDataConfig", ()):
             self._download(channel, disks)
-        checkpoints = self.request.get("CheckpointConfig")
         watches = []
+        # What is wrong with a checkpoint is told in the log; the job's result has nothing to do
+        # with it.
+        beside = self._new_upload()
+        checkpoints = self.request.get("CheckpointConfig")
         if checkpoints:
             local = checkpoints.get("LocalPath") or "/opt/ml/checkpoints"
             folders = [_inside(disk, local) for disk in disks]
@@ -587,7 +661,10 @@ class _TrainingJob(_Job):
                 folder.mkdir(parents=True, exist_ok=True)
             if store.keys(*transfer.split(uri)):
                 transfer.download(store, uri, folders)
-            watches = [transfer.Watch(store, folder, uri) for folder in folders]
+            watches = [transfer.Watch(beside, Disk(one), local, uri) for one in disks]
+        for disk in self._boards(disks):
+            uri = f"{self.request[_BOARD]['S3OutputPath'].rstrip('/')}/{self.name}/{_BOARD_KEY}"
+            watches.append(transfer.Watch(beside, Disk(disk), "/opt/ml", uri))
         self._secondary("Training", "Training image download completed. Training in progress.")
         try:
             left = self.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400) - self._ran
@@ -611,7 +688,11 @@ class _TrainingJob(_Job):
         transfer.download(
             self._jobs.store,
             source["S3Uri"],
-            [disk / "input" / "data" / name for disk in disks],
+            [
+                disk / "input" / "data" / name
+                for machine, disk in zip(self.machines, disks, strict=True)
+                if machine.group in source.get("InstanceGroupNames", [machine.group])
+            ],
             kind=source["S3DataType"],
             sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
         )
@@ -626,36 +707,51 @@ class _TrainingJob(_Job):
             environment=self.request.get("Environment", {})
             | self._settings
             | {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self.arn},
-            mounts=_mounts(disk),
+            mounts=[*_mounts(disk), *self._board(disk)],
+            isolated=self._isolated,
         )
 
-    def _upload_model(self, disks: list[Path]) -> None:
+    def _board(self, disk: Path) -> list[tuple[str, str]]:
+        """Return the mount of TensorBoard's folder, which lies where the request says.
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TensorBoardOutputConfig.html
+        """
+        if _BOARD not in self.request:
+            return []
+        path = self.request[_BOARD].get("LocalPath") or "/opt/ml/output/tensorboard"
+        parts = path.strip("/").split("/")
+        if len(parts) < 2 or {".", "..", ""} & {*parts} or parts[0] in _SYSTEM or path[0] != "/":
+            raise transfer.DataError(
+                f"TensorBoardOutputConfig.LocalPath {path!r} cannot be a folder of the job. Give "
+                "one such as '/opt/tensorboard'."
+            )
+        return [(str(disk.with_name(f"{disk.name}.tensorboard")), path)]
+
+    def _boards(self, disks: list[Path]) -> list[Path]:
+        """Return the hosts' folders for TensorBoard, made; none where it is not asked for."""
+        boards = [Path(source) for disk in disks for source, _ in self._board(disk)]
+        for board in boards:
+            board.mkdir(exist_ok=True)
+        return boards
+
+    def _upload_model(self, upload: transfer.Upload, disks: list[Path]) -> None:
         output = self.request["OutputDataConfig"]
-        place = f"{output['S3OutputPath'].rstrip('/')}/{self.name}/output"
-        folders = [disk / "model" for disk in disks]
+        uri = f"{output['S3OutputPath'].rstrip('/')}/{self.name}/output/model.tar.gz"
         if output.get("CompressionType") == "NONE":
-            uri = f"{place}/model/"
-            for folder in folders:
-                transfer.upload(self._jobs.store, folder, uri)
+            uri = f"{uri.removesuffix('.tar.gz')}/"
+            for disk in disks:
+                upload.folder(Disk(disk), "/opt/ml/model", uri)
         else:
-            uri = f"{place}/model.tar.gz"
-            self._put(uri, transfer.pack(folders))
+            upload.archive([Disk(disk) for disk in disks], "/opt/ml/model", uri)
         self._change(self.status, ModelArtifacts={"S3ModelArtifacts": uri})
 
-    def _upload_output(self, disks: list[Path]) -> None:
-        folders = [disk / "output" / "data" for disk in disks]
-        if any(path.is_file() for folder in folders for path in folder.rglob("*")):
-            place = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-            self._put(f"{place}/{self.name}/output/output.tar.gz", transfer.pack(folders))
+    def _upload_output(self, upload: transfer.Upload, disks: list[Path]) -> None:
+        place = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        uri = f"{place}/{self.name}/output/output.tar.gz"
+        upload.archive([Disk(disk) for disk in disks], "/opt/ml/output/data", uri, if_any=True)
 
-    def _put(self, uri: str, content: bytes) -> None:
-        bucket, key = transfer.split(uri)
-        if not self._jobs.store.has_bucket(bucket):
-            raise transfer.DataError(f"Data upload failed: there is no bucket {bucket!r} ({uri}).")
-        self._jobs.store.put(bucket, {key: content})
-
-    def _log(self, streams: dict[str, Stream], output: bytes) -> None:
-        super()._log(streams, output)
+    def _log(self, host: str, output: bytes) -> None:
+        super()._log(host, output)
         if self.metrics.found:
             with self._changing:
                 self.description["FinalMetricDataList"] = self.metrics.final()
@@ -683,6 +779,7 @@ class _TrainingJob(_Job):
         last = (self._stop_status or status) if status == "Stopped" else status
         self._secondary(last, messages[last])
         facts = {"TrainingEndTime": time.time()}
+        warm_pools.end(self.description)
         if self._ran:
             spot = self.description["EnableManagedSpotTraining"]
             facts["TrainingTimeInSeconds"] = max(1, math.ceil(self._ran))
@@ -705,7 +802,7 @@ class _TrainingJob(_Job):
                 transitions[-1]["EndTime"] = now
             self.description["SecondaryStatus"] = status
             self.description["LastModifiedTime"] = now
-            self._keep()
+            self.keep()
         self._jobs.news.tell()
 
 
@@ -720,11 +817,11 @@ def _check_access(role: str, verb: str, uri: str) -> None:
     https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol.html
     """
     name = "/".join(transfer.split(uri))
-    if role.rpartition("/")[2] != server.ROLE or re.search("(?i)sagemaker|aws-glue", name):
+    if role.rpartition("/")[2] != ROLE or re.search("(?i)sagemaker|aws-glue", name):
         return
     what = "Data download failed" if verb == "read" else "Data upload failed"
     raise transfer.DataError(
-        f"{what}: AccessDenied: the role {server.ROLE} may not {verb} {uri}. Its policy, "
+        f"{what}: AccessDenied: the role {ROLE} may not {verb} {uri}. Its policy, "
         'AmazonSageMakerFullAccess, opens only what has "sagemaker" in its name. Use such a '
         "bucket, as the session's default_bucket(), or give the job a role that may use this one."
     )
@@ -739,15 +836,25 @@ def _inside(disk: Path, path: str) -> Path:
 
 
 def _mounts(disk: Path) -> list[tuple[str, str]]:
-    return [(str(path), f"/opt/ml/{path.name}") for path in sorted(disk.iterdir())]
+    """A host has the disk as its ``/opt/ml``; where there are no mounts, what is in it."""
+    parts = [(str(path), f"/opt/ml/{path.name}") for path in sorted(disk.iterdir())]
+    return [(str(disk), "/opt/ml"), *parts]
+
+
+def _remove(folder: Path) -> None:
+    try:
+        files.remove(folder)
+    except OSError as error:
+        print(error, file=sys.stderr)
 
 
 def _first_text(disks: list[Path], name: str) -> str:
     """Return the text of the first host's file that is there and not empty."""
     for disk in disks:
         try:
-            text = (disk / name).read_text(errors="replace").strip()
-        except OSError:
+            with Disk(disk).open(f"/opt/ml/{name}") as file:
+                text = file.read(_LONGEST_TEXT).decode(errors="replace").strip()
+        except (OSError, LeftOut):
             continue
         if text:
             return text

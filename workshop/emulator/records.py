@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workshop.emulator import state
+from workshop.emulator import files, state
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ def jobs(directory: Path | None = None) -> list[Record]:
     for file in state.folder("records").glob("*.json"):
         try:
             content = json.loads(file.read_text())
-        except (OSError, ValueError):
-            continue  # being written, or removed just now
-        found.append(Record(**content | {"directory": Path(content["directory"])}))
+            found.append(Record(**content | {"directory": Path(content["directory"])}))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # removed just now, or of another version
     if directory is not None:
         found = [record for record in found if record.directory == directory.resolve()]
     return sorted(found, key=lambda record: record.started)
@@ -45,6 +44,4 @@ def jobs(directory: Path | None = None) -> list[Record]:
 def write(record: Record) -> None:
     """Keep a record, or the newer form of one that is kept. A reader sees the one or the other."""
     file = state.folder("records") / f"{record.name}-{int(record.started * 1e9)}.json"
-    incoming = file.with_suffix(".incoming")
-    incoming.write_text(json.dumps(asdict(record), default=str))
-    os.replace(incoming, file)
+    files.write(file, json.dumps(asdict(record), default=str))

@@ -1,8 +1,8 @@
-"""The emulated AWS: a moto server in the background, which runs jobs and keeps S3 on disk.
+"""The emulated AWS: a server in the background, which runs jobs and keeps S3 on disk.
 
-One server serves everybody on a checkout. It listens on 127.0.0.1 only, ends by itself after an
-hour without a request or when its folder is removed, and is started again by whoever needs it, on
-the same port.
+One server serves everybody on a checkout. It listens on 127.0.0.1 only, answers those who have the
+secrets of its state folder (``keys``), ends by itself after an hour without a request or when its
+folder is removed, and is started again by whoever needs it, on the same port.
 """
 
 from __future__ import annotations
@@ -25,28 +25,12 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from workshop.emulator import contract, state
+from workshop.emulator import files, hook, keys, state
 from workshop.emulator.errors import WorkshopError
+from workshop.emulator.settings import REGION
 
-ACCOUNT = "123456789012"
-REGION = "us-east-1"
-#: Name of the role that `sagemaker.get_execution_role()` finds.
-ROLE = "AmazonSageMaker-ExecutionRole-Workshop"
-#: The keys that belong to that role. They open nothing outside the emulator.
-ACCESS_KEY, SECRET_KEY = "ASIAWORKSHOPEMULATED", "workshop"
-
-# The emulator is on this machine, and the hook refuses AWS only where it sees the address.
-_NEVER_BY_PROXY = (
-    *("127.0.0.1", "localhost", "169.254.169.254", "169.254.170.2"),
-    *(".amazonaws.com", ".amazonaws.com.cn", ".aws.dev", ".api.aws"),
-)
 _STARTING_SECONDS, _IDLE_SECONDS = 60, 3600
-_STATUS_PATH, _NEWS_PATH = "/_workshop/status", "/_workshop/news"
-_INTERRUPT_PATH = "/_workshop/interrupt/"
-#: The region in a request's signature: ``Credential=KEY/20261120/us-east-2/logs/aws4_request``.
-#: S3 stays out: a bucket of another region must say so (CreateBucket, LocationConstraint).
-_SIGNED_REGION = re.compile(r"(?<=/\d{8}/)[a-z0-9-]+(?=/(?!s3/))")
-_CHANGE_OF_EXPERIMENTS = re.compile(r"SageMaker\.(?!Describe|List|Search)|/BatchPutMetrics$")
+_STATUS_PATH, _INTERRUPT_PATH = "/_workshop/status", "/_workshop/interrupt/"
 
 
 # --- for those who use it -----------------------------------------------------------------
@@ -70,11 +54,11 @@ def client(service: str):
 
     It is the same one until another server runs. Raises WorkshopError as ``ensure`` does.
     """
-    return _client(service, ensure())
+    return _client(service, ensure(), keys.find())
 
 
 @functools.cache
-def _client(service: str, endpoint: str):
+def _client(service: str, endpoint: str, secrets: keys.Keys):
     import boto3
     from botocore.config import Config
 
@@ -82,16 +66,16 @@ def _client(service: str, endpoint: str):
         service,
         endpoint_url=endpoint,
         region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
+        aws_access_key_id=secrets.access_key,
+        aws_secret_access_key=secrets.secret_key,
         config=Config(proxies={}, s3={"addressing_style": "path"}),
     )
 
 
 def status() -> dict | None:
     """Return what the server says of itself (``endpoint``, ``pid``, ``state``), or None."""
-    endpoint = _remembered().get("endpoint")
-    if not endpoint:
+    endpoint = _remembered()
+    if not (endpoint and hook.is_ours(int(endpoint.rpartition(":")[2]))):
         return None
     try:
         found = _ask(endpoint + _STATUS_PATH)
@@ -100,40 +84,60 @@ def status() -> dict | None:
     return found if found.get("state") == str(state.folder()) else None
 
 
-def without_proxy() -> dict[str, str]:
-    """Return the variables with which no proxy comes between a program and the emulator."""
-    hosts = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-    both = ",".join(dict.fromkeys([*filter(None, hosts.split(",")), *_NEVER_BY_PROXY]))
-    return {"NO_PROXY": both, "no_proxy": both}
-
-
 def interrupt(job: str) -> None:
     """Take its spot instance away from a running training job.
 
     Raises WorkshopError when there is no such job, or when it has no spot instance now.
     """
-    problem = _ask(ensure() + _INTERRUPT_PATH + urllib.parse.quote(job, safe=""))["problem"]
-    if problem:
-        raise WorkshopError(problem)
+    answer = _ask(ensure() + _INTERRUPT_PATH + urllib.parse.quote(job, safe=""), "POST")
+    if answer["problem"]:
+        raise WorkshopError(answer["problem"])
 
 
-def _ask(url: str) -> dict:
+def _ask(url: str, method: str = "GET") -> dict:
     # No proxy of the environment may come between.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as answer:
+    token = {"X-Workshop-Token": keys.find().token}
+    asked = urllib.request.Request(url, method=method, headers=token)
+    with opener.open(asked, timeout=10) as answer:
         return json.load(answer)
 
 
 def stop() -> None:
-    """End the server, if it runs. What S3 holds stays."""
+    """End the server, if it runs. What S3 holds stays.
+
+    Raises WorkshopError when it lives on.
+    """
+    process = _process()
+    for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+        if process and _alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, number)
+        deadline = time.monotonic() + (seconds if process else 0)
+        while _alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    if _alive():
+        raise WorkshopError(
+            "The emulated AWS of this folder runs, and cannot be ended from here: it was started "
+            "in another container, or by another user. Nothing was removed. Remove "
+            f"{_file()}: then it ends within seconds. Then try again."
+        )
+
+
+def _process() -> int | None:
+    """Return the number of the server's process, also of one that hangs; None if it is not here."""
+    import psutil
+
     found = status()
-    if not found:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(found["pid"], signal.SIGTERM)
-    deadline = time.monotonic() + 10
-    while _alive() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    if found:
+        return found["pid"]
+    try:
+        number = int(_life().read_text())
+        # In another container it is another process's number.
+        ours = "workshop.emulator.server" in psutil.Process(number).cmdline()
+        return number if ours else None
+    except (ValueError, psutil.Error):
+        return None
 
 
 def _alive() -> bool:
@@ -152,11 +156,17 @@ def _life() -> Path:
     return path
 
 
-def _remembered() -> dict:
+def _file() -> Path:
+    return state.folder() / "server.json"
+
+
+def _remembered() -> str:
+    """Return the endpoint of the last server, "" when there was none."""
     try:
-        return json.loads((state.folder() / "server.json").read_text())
-    except (OSError, ValueError):
-        return {}
+        endpoint = json.loads(_file().read_text())["endpoint"]
+        return endpoint if re.fullmatch(r"http://127\.0\.0\.1:\d{1,5}", endpoint) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _start() -> dict:
@@ -184,6 +194,8 @@ def _start() -> dict:
     while time.monotonic() < deadline and process.poll() is None:
         found = status()
         if found:
+            for notice in found["notices"]:
+                print(f"lab: {notice}", file=sys.stderr, flush=True)
             return found
         time.sleep(0.02)
     process.kill()
@@ -192,7 +204,7 @@ def _start() -> dict:
         raise WorkshopError(
             "The emulated AWS of this folder runs already, and does not answer here: it was "
             "started in another container or network, or it hangs. Remove "
-            f"{state.folder()}/server.json: then it ends within ten seconds. Then try again."
+            f"{_file()}: then it ends within seconds. Then try again."
         )
     end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise WorkshopError(
@@ -203,12 +215,12 @@ def _start() -> dict:
 
 def _port() -> int:
     """Return the port of last time when it is free, so that open notebooks find it again."""
-    for port in (int(_remembered().get("endpoint", ":0").rpartition(":")[2]), 0):
+    for port in (int(_remembered().rpartition(":")[2] or 0), 0):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 trial.bind(("127.0.0.1", port))
-            except OSError:
+            except (OSError, OverflowError):
                 continue
             return trial.getsockname()[1]
     raise WorkshopError("No free port on 127.0.0.1 for the emulated AWS.")
@@ -217,146 +229,74 @@ def _port() -> int:
 # --- the server itself --------------------------------------------------------------------
 
 
-class _Application:
-    """moto's WSGI application, but for jobs; S3 is written to disk before a write is answered."""
-
-    def __init__(self, endpoint: str) -> None:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        from workshop.emulator import experiments, job_logs
-        from workshop.emulator.job_api import JobApi
-        from workshop.emulator.jobs import Jobs
-        from workshop.emulator.s3_store import S3Store
-
-        self.used = time.monotonic()
-        self._about = {"endpoint": endpoint, "pid": os.getpid(), "state": str(state.folder())}
-        self._store = S3Store(state.folder("s3"), ACCOUNT)
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        _make_role()
-        keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        settings = contract.aws_settings(endpoint, REGION) | keys | without_proxy()
-        self.jobs = Jobs(self._store, settings, ACCOUNT, REGION)
-        self._job_api = JobApi(self.jobs)
-        self._changing = experiments.changing
-        self._with_stream_names = job_logs.with_stream_names
-
-    def __call__(self, environment, start_response):
-        path = environment["PATH_INFO"]
-        if path == _STATUS_PATH:
-            return _json(start_response, 200, self._about)
-        self.used = time.monotonic()
-        if path == _NEWS_PATH:  # from hook.py, while the SDK waits for a job
-            asked = dict(urllib.parse.parse_qsl(environment["QUERY_STRING"]))
-            number = self.jobs.news.wait(int(asked["after"]), float(asked["seconds"]))
-            return _json(start_response, 200, {"number": number})
-        if path.startswith(_INTERRUPT_PATH):
-            return _json(start_response, 200, {"problem": self._interrupt(path)})
-        # Whatever region a client is in, it finds the same jobs, logs, metrics and experiments.
-        signature = environment.get("HTTP_AUTHORIZATION", "")
-        signed = _SIGNED_REGION.search(signature)
-        region = signed[0] if signed else REGION
-        environment["HTTP_AUTHORIZATION"] = _SIGNED_REGION.sub(REGION, signature)
-        target = environment.get("HTTP_X_AMZ_TARGET", "")
-        if target.startswith("SageMaker."):
-            body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
-            directory = environment.get("HTTP_X_WORKSHOP_DIRECTORY", "")
-            answered = self._job_api.answer(target, body, region, urllib.parse.unquote(directory))
-            if answered:
-                return _json(start_response, *answered)
-            environment["wsgi.input"] = io.BytesIO(body)
-        if target == "Logs_20140328.FilterLogEvents":
-            body = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
-            body = self._with_stream_names(body, ACCOUNT, REGION)
-            environment |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        changes = _CHANGE_OF_EXPERIMENTS.match(target or path)
-        with self._changing(ACCOUNT, REGION) if changes else contextlib.nullcontext():
-            answer = self._moto(environment, start_response)
-        if environment["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
-            self._store.save(path.split("/")[1])
-        return answer
-
-    def _interrupt(self, path: str) -> str:
-        name = path.removeprefix(_INTERRUPT_PATH)  # WSGI has decoded it
-        job = self.jobs.find("training", name)
-        if job is None:
-            running = [one.name for one in self.jobs if one.kind == "training" and not one.ended]
-            return (
-                f"There is no training job {name!r}. Running now: {', '.join(running) or 'none'}."
-            )
-        try:
-            job.interrupt()
-        except WorkshopError as error:
-            return str(error)
-        return ""
-
-
-def _json(start_response, status: int, content: dict) -> list[bytes]:
-    reason = "OK" if status == 200 else "Bad Request"
-    start_response(f"{status} {reason}", [("Content-Type", "application/x-amz-json-1.1")])
-    return [json.dumps(content).encode()]
-
-
-def _make_role() -> None:
-    """Make the learner's role, and keys that `get_caller_identity` knows as that role's."""
-    from moto.iam.models import AccessKey, iam_backends
-    from moto.sts.models import AssumedRole, sts_backends
-
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-    role = iam_backends[ACCOUNT]["aws"].create_role(
-        role_name=ROLE,
-        assume_role_policy_document=json.dumps(trust),
-        path="/service-role/",
-        permissions_boundary=None,
-        description="The execution role of the emulated account",
-        tags=[],
-        max_session_duration="3600",
-    )
-    key = AccessKey(user_name=None, prefix="ASIA", account_id=ACCOUNT)
-    key.access_key_id, key.secret_access_key = ACCESS_KEY, SECRET_KEY
-    sts_backends[ACCOUNT]["aws"].assumed_roles.append(
-        AssumedRole(ACCOUNT, REGION, key, "SageMaker", role.arn, "", 3600, "")
-    )
-
-
 def main() -> None:
     """Serve until idle or told to end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     endpoint = f"http://127.0.0.1:{port}"
-    life = open(_life())  # noqa: SIM115
+    life = open(_life(), "r+")  # noqa: SIM115
     fcntl.flock(life, fcntl.LOCK_EX)
+    life.truncate()
+    life.write(str(os.getpid()))
+    life.flush()
 
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    sys.stdout = sys.stderr = _Log()
+
     from werkzeug.serving import make_server
 
-    application = _Application(endpoint)
-    server = make_server("127.0.0.1", port, application, True, request_handler=MotoRequestHandler)
-    remembered = state.folder() / "server.json"
-    incoming = remembered.with_suffix(".incoming")
-    incoming.write_text(json.dumps({"endpoint": endpoint}))
-    incoming.replace(remembered)
+    from workshop.emulator.app import Application
+
+    secrets = keys.find()
+    application = Application(endpoint, secrets)
+    server = make_server("127.0.0.1", port, application, True, request_handler=_handler())
+    files.write(_file(), json.dumps({"endpoint": endpoint}))
+    used = time.monotonic()
 
     def end_when_idle() -> None:
-        while time.monotonic() - application.used < _IDLE_SECONDS and remembered.exists():
+        nonlocal used
+        while _file().exists() and keys.file().exists() and keys.find() == secrets:
+            used = max(used, application.used)
             if any(not job.ended for job in application.jobs):
-                application.used = time.monotonic()
-            time.sleep(10)
+                used = time.monotonic()
+            if time.monotonic() - used > _IDLE_SECONDS:
+                break
+            time.sleep(1)
         server.shutdown()
 
     threading.Thread(target=end_when_idle, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()
-    application.jobs.close()
+    application.close()
+
+
+class _Log(io.TextIOBase):
+    """The server's log. On a full disk a line is lost, and nothing else."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode(errors="backslashreplace"))
+        return len(text)
+
+
+def _handler() -> type:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    class Handler(MotoRequestHandler):
+        """Reads requests; what is none gets an error of AWS's form, never a page."""
+
+        timeout = 300  # seconds of a client that says nothing
+        error_content_type = "application/xml"
+        error_message_format = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            "<Error><Code>BadRequest</Code><Message>%(message)s</Message></Error>"
+        )
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            if not str(code).startswith(("2", "3", "404")):
+                super().log_request(code, size)
+
+    return Handler
 
 
 if __name__ == "__main__":

@@ -10,19 +10,27 @@ processing job, nor for the bucket of an output, before the job runs: such a job
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import functools
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import regex
+
+from workshop.emulator import times
 
 _PROCESSING_PATH = "/opt/ml/processing/"
 _CODE_PATH = "/opt/ml/processing/input/code"
 #: Names of the inputs that ScriptProcessor and FrameworkProcessor add (sagemaker/processing.py).
 _SDK_INPUTS = ("code", "entrypoint")
 _DAY = 24 * 60 * 60
+#: What the repetitions of a metric's expression may come to: a compiled expression has them all.
+_MOST_REPETITIONS = 10_000
 _SOME_URI = "s3://bucket/prefix/"
 
 
@@ -130,15 +138,21 @@ class _Violation:
 
 
 @functools.cache
-def _model():
+def _model(service: str = "sagemaker"):
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+def members(shape: str) -> set[str]:
+    """Return the names of the members of a structure of the API, such as ``TrainingJob``."""
+    return set(_model().shape_for(shape).members)
 
 
 def _model_violations(operation: str, request: dict) -> Iterator[_Violation]:
-    return _violations(_model().operation_model(operation).input_shape, request, "", "")
+    model = _model("sagemaker-metrics" if operation == "BatchPutMetrics" else "sagemaker")
+    return _violations(model.operation_model(operation).input_shape, request, "", "")
 
 
 def _violations(shape, value: Any, aws: str, field: str) -> Iterator[_Violation]:
@@ -234,11 +248,20 @@ _TYPES = {
 
 def _type_error(shape, value: Any) -> tuple[str, str] | None:
     """Return what AWS's JSON parser says to a value of the wrong type, and what it wants."""
-    if shape.type_name not in _TYPES:  # a timestamp: a number, a text, or boto3's datetime
-        return None
+    if shape.type_name == "timestamp":
+        if isinstance(value, datetime.datetime):  # boto3's, where nothing was sent yet
+            return None
+        try:
+            times.seconds(value)
+            return None
+        except ValueError:
+            words = f"Unable to parse timestamp: {_shown(value)}"
+            return words, "seconds since 1970, or a time such as 2026-11-20T13:41:00Z"
     right, name, expected = _TYPES[shape.type_name]
     if isinstance(value, right) and (right is bool or not isinstance(value, bool)):
-        return None
+        bits = {"integer": 31, "long": 63}.get(shape.type_name)
+        if bits is None or -(2**bits) <= value < 2**bits:
+            return None
     if isinstance(value, list | tuple):
         return "Start of list found where not expected.", expected
     if isinstance(value, dict):
@@ -486,6 +509,44 @@ def _places(request: dict) -> Iterator[tuple[str, dict]]:
                 yield f"{field}.{kind}", entry[kind]
 
 
+def _no_empty_arguments(request: dict, _world) -> Iterator[Problem]:
+    """No word of a container's command is empty.
+
+    https://github.com/aws/sagemaker-python-sdk/issues/3758 (with the words of the error)
+    """
+    field = "AppSpecification" if "AppSpecification" in request else "AlgorithmSpecification"
+    for name in ("ContainerEntrypoint", "ContainerArguments"):
+        for number, word in enumerate((request.get(field) or {}).get(name) or ()):
+            if not word:
+                yield _refuse(
+                    f"{field}.{name}[{number}]",
+                    f"Found null or empty string in {name} at index {number}. ContainerArguments "
+                    "and ContainerEntrypoint may not contain null or empty strings.",
+                    "leave it out, or give a word that your script takes for nothing.",
+                )
+
+
+def _metric_definitions(request: dict, _world) -> Iterator[Problem]:
+    """The regular expression of a metric is one.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
+    The page does not tell the words of the error. Python's expressions are tried here.
+    """
+    algorithm = request.get("AlgorithmSpecification") or {}
+    for number, one in enumerate(algorithm.get("MetricDefinitions") or ()):
+        counts = re.findall(r"\{(?:\d*,)?(\d+)\}", one["Regex"])
+        try:
+            if math.prod(int(count) for count in counts) > _MOST_REPETITIONS:
+                raise ValueError("its repetitions, such as {99}, are too many")
+            regex.compile(one["Regex"])
+        except (regex.error, ValueError, OverflowError, RecursionError) as error:
+            yield _refuse(
+                f"AlgorithmSpecification.MetricDefinitions[{number}].Regex",
+                f"Invalid regular expression of the metric {one['Name']!r}: {_shown(one['Regex'])}",
+                f"{error}. Put the number into one group, such as 'loss: ([0-9.]+)'.",
+            )
+
+
 def _one_source(request: dict, _world) -> Iterator[Problem]:
     """Data comes from one place and goes to one place.
 
@@ -663,6 +724,9 @@ def _unique_channels(request: dict, _world) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for field, channel in _channels(request):
         name = channel["ChannelName"]
+        if name in (".", ".."):
+            words = f"Invalid channel name {name!r}: it is no name of a folder"
+            yield _refuse(f"{field}.ChannelName", words, "give one such as 'train'.")
         first = seen.setdefault(name, field)
         if first != field:
             yield _refuse(
@@ -705,6 +769,25 @@ def _run_time(request: dict, _world) -> Iterator[Problem]:
             f"give max_wait={run} or more: it holds the run itself (max_run={run}) and the waiting "
             "for an instance.",
         )
+
+
+def _warm_pool(request: dict, _world) -> Iterator[Problem]:
+    """Spot instances and heterogeneous clusters are not kept in a warm pool.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
+    The page does not tell the words of the error.
+    """
+    resources = request.get("ResourceConfig") or {}
+    if not resources.get("KeepAlivePeriodInSeconds"):
+        return
+    for name, given in (
+        ("EnableManagedSpotTraining", request.get("EnableManagedSpotTraining")),
+        ("InstanceGroups", resources.get("InstanceGroups")),
+    ):
+        if given:
+            words = f"KeepAlivePeriodInSeconds and {name} are mutually exclusive."
+            mend = f"leave it out, or leave out {name}."
+            yield _refuse("ResourceConfig.KeepAlivePeriodInSeconds", words, mend)
 
 
 def _tensorboard_path(request: dict, _world) -> Iterator[Problem]:
@@ -818,6 +901,7 @@ def _training_data(request: dict, world: World | None) -> Iterator[Problem]:
 #: What is checked by hand, in this order; of several problems AWS tells the first.
 RULES = {
     "CreateProcessingJob": (
+        _no_empty_arguments,
         _one_source,
         _local_paths,
         _unique_names,
@@ -835,7 +919,10 @@ RULES = {
     ),
     "CreateTrainingJob": (
         _training_image,
+        _no_empty_arguments,
+        _metric_definitions,
         _instances,
+        _warm_pool,
         _unique_channels,
         _pipe_only,
         _run_time,

@@ -1,0 +1,8 @@
+"""The account that is emulated."""
+
+from __future__ import annotations
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+#: Name of the role that `sagemaker.get_execution_role()` finds.
+ROLE = "AmazonSageMaker-ExecutionRole-Workshop"
