@@ -172,6 +172,11 @@ KEPT = {
         ),
         lambda s3: s3.get_object_tagging(Bucket=BUCKET, Key="copy"),
     ),
+    "the-learners-role": (
+        "iam",
+        lambda iam: None,
+        lambda iam: iam.get_role(RoleName=ROLE.rpartition("/")[2]),
+    ),
     "role": ("iam", role, lambda iam: iam.get_role(RoleName="mine")),
     "role-policies": (
         "iam",

@@ -95,6 +95,12 @@ def test_a_deleted_object_leaves_no_file(own_server):
     for content in (b"one", b"two"):
         client.put_object(Bucket="sagemaker-test", Key="a", Body=content)
     assert len(list((own_server / "s3/objects").iterdir())) == 1
+    large = own_server / "large"
+    large.write_bytes(os.urandom(20 << 20))
+    for _ in range(2):
+        client.upload_file(str(large), "sagemaker-test", "large")  # in parts
+    assert len(list((own_server / "s3/objects").iterdir())) == 2
+    client.delete_object(Bucket="sagemaker-test", Key="large")
     client.delete_objects(Bucket="sagemaker-test", Delete={"Objects": [{"Key": "a"}]})
     assert list((own_server / "s3/objects").iterdir()) == []
     client.delete_bucket(Bucket="sagemaker-test")

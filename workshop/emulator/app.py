@@ -24,7 +24,7 @@ from werkzeug.wrappers import Response
 
 from workshop.emulator import contract, keys, operations, state
 from workshop.emulator.errors import WorkshopError
-from workshop.emulator.journal import Journal, body, operation, put_body, wsgi
+from workshop.emulator.journal import Journal, at, body, operation, put_body, wsgi
 from workshop.emulator.settings import ACCOUNT, REGION, ROLE
 
 #: Our own paths.
@@ -81,9 +81,10 @@ class Application:
             service: werkzeug_app.create_backend_app(name)
             for service, (name, _) in operations.SERVICES.items()
         }
-        _make_role(secrets)
         self.used = time.monotonic()  # when somebody last asked
         self._journal = _opened(state.folder("account"), Journal)
+        with at(keys.file().stat().st_mtime, secrets.access_key):  # the same one each time
+            _make_role(secrets)
         self._store = _opened(state.folder("s3"), lambda folder: S3Store(folder, ACCOUNT))
         self._journal.replay(self._send)
         for bucket, region in self._store.buckets_of_format_1():

@@ -100,7 +100,7 @@ class Journal:
                 insert = "INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?)"
                 number = self._database.execute(insert, row).lastrowid
             try:
-                with _at(moment, seed):
+                with at(moment, seed):
                     response = send(environment)
                 done = 200 <= response.status_code < 300
             finally:
@@ -119,7 +119,7 @@ class Journal:
         ).fetchall()
         for number, service, moment, seed, text in rows:
             try:
-                with _at(moment, seed):
+                with at(moment, seed):
                     request = json.loads(text)
                     content = base64.b64decode(request["body"])
                     send(wsgi(service, request["environment"], content))
@@ -150,7 +150,8 @@ class Journal:
 
 
 @contextlib.contextmanager
-def _at(moment: float, seed: str) -> Iterator[None]:
+def at(moment: float, seed: str) -> Iterator[None]:
+    """Have moto take ``moment`` (seconds since the epoch) for now, and draw from ``seed``."""
     _now.moment, _now.draws = moment, random.Random(seed)
     try:
         yield

@@ -362,6 +362,11 @@ def _stored_key(contents: Path) -> type:
                     raise
             self.contentsize = self.file.stat().st_size
 
+        def dispose(self, garbage: bool = False) -> None:
+            super().dispose(garbage)
+            if isinstance(self.name, int) and hasattr(self, "file"):  # a part of an upload
+                self.file.unlink(missing_ok=True)
+
         @property
         def etag(self) -> str:
             if self._etag is None:
