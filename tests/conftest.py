@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import zipfile
 
 import psutil
 import pytest
@@ -80,3 +81,26 @@ def empty_buckets(own_state):
                 keys = [{"Key": one["Key"]} for one in page.get("Contents", ())]
                 if keys:
                     s3.delete_objects(Bucket=bucket["Name"], Delete={"Objects": keys})
+
+
+@pytest.fixture(scope="session")
+def make_wheel():
+    """Return a function that writes a wheel: a folder or module of that name, and its needs."""
+
+    def make(folder, name: str, version: str, *needs: str, files: dict[str, str] | None = None):
+        folder.mkdir(exist_ok=True)
+        module = name.replace("-", "_")
+        facts = f"{module}-{version}.dist-info"
+        metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
+        metadata += [f"Requires-Dist: {one}" for one in needs]
+        content = {
+            **(files or {f"{module}/__init__.py": f"__version__ = {version!r}\n"}),
+            f"{facts}/METADATA": "\n".join([*metadata, ""]),
+            f"{facts}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        record = "".join(f"{path},,\n" for path in [*content, f"{facts}/RECORD"])
+        with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+            for path, text in {**content, f"{facts}/RECORD": record}.items():
+                wheel.writestr(path, text)
+
+    return make

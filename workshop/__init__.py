@@ -18,9 +18,10 @@ def connect() -> None:
 
     Raises WorkshopError in a notebook of a lab that needs more packages than are installed.
     """
-    from workshop import extras
+    from workshop import extras, pins
 
     extras.require(Path.cwd())
+    os.environ.update(pins.settings())
     if _in_own_account():  # every Python under ./lab imports this package, so: late imports
         from workshop.account import connection
 

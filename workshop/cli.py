@@ -71,8 +71,10 @@ def run(
     aws: AWS = False,
 ) -> None:
     """Run solutions end to end: Lab1, or the labs you name."""
+    from workshop import pins
     from workshop.course import run as course_run
 
+    os.environ.update(pins.settings())
     if aws:
         os.environ.update(_own_account())
     raise typer.Exit(course_run.run(labs or ["Lab1"], data, aws=aws))
@@ -114,7 +116,7 @@ def start(
     aws: AWS = False,
 ) -> None:
     """Open JupyterLab, connected to the emulated AWS. Arguments (--no-browser) go to it."""
-    from workshop import machine
+    from workshop import machine, pins
     from workshop.emulator import connection
 
     if docker:
@@ -122,6 +124,7 @@ def start(
         found, engine = machine.docker_engine()
         if not found:
             raise WorkshopError(f"--docker needs a Docker engine: {engine}.")
+    os.environ.update(pins.settings())
     environment = _own_account() if aws else connection.environment()
     # The kernel called python3 is the one of .venv, whatever else is installed.
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"
@@ -153,8 +156,10 @@ def exec_(
     aws: AWS = False,
 ) -> None:
     """Run any program with the emulated AWS: ./lab exec -- python train.py"""
+    from workshop import pins
     from workshop.emulator import connection
 
+    os.environ.update(pins.settings())
     _become([*command, *ctx.args], _own_account() if aws else connection.environment())
 
 

@@ -9,18 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from workshop import ROOT
 from workshop.course import manifest
 from workshop.emulator import images, state
 from workshop.emulator.errors import WorkshopError
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+from workshop.pins import pinned
 
 #: The line of a requirements file that says how big its packages are.
 _SIZES = re.compile(r"(?m)^# To download: (\d+) MB\. On disk: (\d+) MB\.$")
@@ -33,25 +29,6 @@ _NETWORK = re.compile(
     r"name or service not known|name ?resolution|network is unreachable|proxyerror|"
     r"read ?timed? ?out|maxretryerror|failed to fetch|error sending request|dns error|ssl ?error"
 )
-
-
-def pinned(requirements: Path) -> Iterator[tuple[Requirement, str | None]]:
-    """Yield the lines of a requirements file that are meant for this machine.
-
-    With each comes the version that this Python has, or None.
-    """
-    from packaging.requirements import Requirement
-
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        line = line.partition("#")[0].strip()
-        if not line or line.startswith("-"):
-            continue
-        wanted = Requirement(line)
-        if wanted.marker is None or wanted.marker.evaluate():
-            try:
-                yield wanted, metadata.version(wanted.name)
-            except metadata.PackageNotFoundError:
-                yield wanted, None
 
 
 def missing(requirements: Path) -> list[str]:

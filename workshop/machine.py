@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from workshop import ROOT, extras, terminal
+from workshop import ROOT, extras, pins, terminal
 from workshop.course import manifest
 from workshop.emulator import sandbox, server, state
 from workshop.emulator.errors import WorkshopError
@@ -126,7 +126,7 @@ def _server() -> Check:
 
 def _packages() -> Check:
     wrong, shown = [], []
-    for requirement, found in extras.pinned(ROOT / "requirements.txt"):
+    for requirement, found in pins.pinned(ROOT / "requirements.txt"):
         if found is None:
             wrong.append(f"{requirement.name} is missing")
         elif not requirement.specifier.contains(found, prereleases=True):

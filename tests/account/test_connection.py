@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata, util
 
 import pytest
 
@@ -125,6 +126,21 @@ def test_exec(endpoint):
         f"Connected to your own AWS account: jobs cost money.\naccount  {ACCOUNT}"
     )
     assert found.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not util.find_spec("pip"), reason="uv made .venv, without pip")
+def test_what_is_pinned_stays(endpoint, make_wheel, tmp_path):
+    make_wheel(tmp_path / "index", "sagemaker", "99.0")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "index")}
+    install = ("python", "-m", "pip", "install", "--dry-run", "-U", "sagemaker")
+    found = lab("exec", "--aws", "--", *install, AWS_ENDPOINT_URL=endpoint, **offline)
+    assert found.returncode == 0, found.stderr
+    assert "Would install" not in found.stdout
+    version = metadata.version("sagemaker")
+    assert found.stderr.endswith(
+        f"\nsagemaker stays at {version}: the labs are written for it (requirements.txt).\n"
+    )
 
 
 @pytest.mark.parametrize("verb", [["exec", "--aws", "true"], ["start", "--aws"], ["run", "--aws"]])

@@ -7,7 +7,8 @@ without it. It
 1. tags what is made (``TAG_KEY``), so that ``./lab clean --aws`` finds it, and nothing else;
 2. prints the estimated price of a job before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
-   of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``.
+   of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
+4. has pip leave the packages alone that the labs are written for (``workshop.pins``).
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def install() -> None:
     _installed = True
     wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
+    wrapt.register_post_import_hook("workshop.pins:watch", "pip._internal.commands.install")
 
 
 def _add_handlers(handlers) -> None:

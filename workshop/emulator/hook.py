@@ -333,6 +333,7 @@ def install() -> None:
     if "WORKSHOP_RECORDS" in os.environ:
         wrapt.register_post_import_hook(_record_jobs, "sagemaker.local.local_session")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
+        wrapt.register_post_import_hook("workshop.pins:watch", "pip._internal.commands.install")
         atexit.register(_show_job_error)
 
 
