@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import sys
@@ -180,7 +181,12 @@ def test_pip_really_installs(tmp_path):
         "extras.ensure(Path(sys.argv[1])); import workshop_nowhere"
     )
     command = [str(tmp_path / "env/bin/python"), "-c", program, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    # In a shell of `./lab exec`: what was pinned before does not hold, nor what the learner pins.
+    (tmp_path / "old.txt").write_text("workshop-nowhere<1\n")
+    old = {"PIP_CONSTRAINT": str(tmp_path / "old.txt"), "UV_CONSTRAINT": str(tmp_path / "old.txt")}
+    done = subprocess.run(
+        command, env=os.environ | old, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "env/lab9-stamp").read_text() == file.read_text()
 

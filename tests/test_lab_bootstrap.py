@@ -203,6 +203,18 @@ def test_set_up_once(checkout):
     changed = call(checkout)
     assert changed.stdout.startswith("2.0|") and "has changed" in changed.stderr
 
+    # In a shell of `./lab exec`, what was pinned before does not hold, nor what the learner pins.
+    old = checkout.parent / "old.txt"
+    old.write_text("tiny==2.0\n")
+    pins = "import sys\nif 'pip' in sys.orig_argv: sys.exit('pip has the hook')\n"
+    (checkout / "workshop" / "emulator" / "hook.py").write_text(pins)
+    requirements.write_text(requirements.read_text().replace("2.0", "1.0"))
+    shell = {"PIP_CONSTRAINT": str(old), "UV_CONSTRAINT": str(old), "WORKSHOP_ENDPOINT": "x"}
+    back = call(checkout, **shell)
+    assert back.stdout.startswith("1.0|"), back
+    requirements.write_text(requirements.read_text().replace("1.0", "2.0"))
+    assert call(checkout).stdout.startswith("2.0|")
+
     # Neither the current folder nor PYTHONPATH may play `workshop`.
     other = checkout.parent / "other"
     (other / "workshop").mkdir(parents=True)

@@ -134,8 +134,11 @@ def _command(requirements: Path, copies: bool) -> list[str]:
 
 def _logged(command: list[str], log: Path, mode: str = "w") -> int:
     """Run a command: all its output goes to the log, its newest line to a terminal."""
-    # A learner's own pip settings must not lead elsewhere.
+    # A learner's own pip settings must not lead elsewhere, and the pins that are here are not the
+    # ones that are wanted: no constraints, and no hook, which adds some (`workshop.pins`).
     ours = {"PIP_USER": "0", "PIP_TARGET": "", "PIP_PREFIX": "", "PIP_REQUIRE_VIRTUALENV": "0"}
+    names = ("PIP_CONSTRAINT", "UV_CONSTRAINT", "WORKSHOP_ENDPOINT", "WORKSHOP_AWS")
+    ours |= dict.fromkeys(names, "")
     process = subprocess.Popen(
         command,
         env=os.environ | ours,

@@ -330,6 +330,16 @@ def test_requirements_are_for_the_job_alone_and_kept_for_the_next(python, packag
     assert "ModuleNotFoundError" in other.stdout
 
 
+def test_what_a_learner_may_install_says_nothing_of_what_a_job_may(python):
+    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "PIP_INDEX_URL")
+    done = python(
+        "import os; print([name for name in os.environ if name.startswith(('PIP_', 'UV_'))])",
+        outer=dict.fromkeys(names, "http://127.0.0.1:9/"),
+    )
+    assert "PIP_INDEX_URL" in done.stdout
+    assert "CONSTRAINT" not in done.stdout, done.stdout
+
+
 def test_a_checkout_may_have_a_space_in_its_path(python, package, tmp_path):
     """The training toolkit cuts the path of its Python at spaces, and pip's scripts would too."""
     (tmp_path / "code").mkdir()

@@ -27,8 +27,11 @@ from workshop.emulator.errors import WorkshopError
 #: Seconds a host has to end by itself after SIGTERM, where nothing else is said.
 GRACE = 5.0
 
-#: Settings of the learner's machine that a host needs to reach a package index.
-_NETWORK_SETTINGS = re.compile(r"(?i)PIP_\w+|UV_\w+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)")
+#: Settings of the learner's machine that a host needs to reach a package index. What may be
+#: installed is for the job to say: constraints are none of them.
+_NETWORK_SETTINGS = re.compile(
+    r"(?i)(PIP|UV)_(?!\w*CONSTRAINT)\w+|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)"
+)
 
 
 @dataclass(frozen=True)
