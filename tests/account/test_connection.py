@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -141,6 +142,39 @@ def test_what_is_pinned_stays(endpoint, make_wheel, tmp_path):
     assert found.stderr.endswith(
         f"\nsagemaker stays at {version}: the labs are written for it (requirements.txt).\n"
     )
+
+
+DEPLOY = f"""\
+from sagemaker.local import LocalSession
+from sagemaker.model import Model
+role = "arn:aws:iam::{ACCOUNT}:role/Jobs"
+Model("mine:1", "s3://b/model.tar.gz", role, sagemaker_session=LocalSession()).deploy(1, "local")
+"""
+
+
+@pytest.mark.slow
+def test_a_local_endpoint_is_refused_where_no_docker_engine_answers(
+    endpoint, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(os.environ, "AWS_ENDPOINT_URL", endpoint)
+    settings, _ = connection.environment(stand_in=True)
+    config = tmp_path / "config.yaml"  # the SDK tells AWS of each call otherwise
+    quiet = {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}
+    config.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": quiet}))
+    found = subprocess.run(
+        [sys.executable, "-c", DEPLOY],
+        env=settings | {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # The SDK has rich show an uncaught error, in lines of 80, on standard output.
+    shown = " ".join(found.stdout.split())
+    _, _, reason = shown.rpartition("WorkshopError: ")
+    assert reason.startswith("Nothing on this machine can serve the image mine:1: "), found
+    assert reason.endswith("or your own account (./lab start --aws).")
 
 
 @pytest.mark.parametrize("verb", [["exec", "--aws", "true"], ["start", "--aws"], ["run", "--aws"]])

@@ -8,7 +8,8 @@ without it. It
 2. prints the estimated price of a job before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
    of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
-4. has pip leave the packages alone that the labs are written for (``workshop.pins``).
+4. has pip leave the packages alone that the labs are written for (``workshop.pins``);
+5. refuses local endpoints that the stand-in for Docker cannot serve (``workshop.emulator``).
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def install() -> None:
     wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
     wrapt.register_post_import_hook("workshop.pins:watch", "pip._internal.commands.install")
+    serving = "workshop.emulator.local_serving:watch"
+    wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
 
 
 def _add_handlers(handlers) -> None:

@@ -334,6 +334,8 @@ def install() -> None:
         wrapt.register_post_import_hook(_record_jobs, "sagemaker.local.local_session")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         wrapt.register_post_import_hook("workshop.pins:watch", "pip._internal.commands.install")
+        serving = "workshop.emulator.local_serving:watch"
+        wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
         atexit.register(_show_job_error)
 
 

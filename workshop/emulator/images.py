@@ -114,6 +114,13 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
 
     Raises WorkshopError when nothing on this machine plays the image.
     """
+    if not entrypoint and arguments[:1] == ["serve"]:
+        raise WorkshopError(
+            f"Nothing on this machine can serve the image {uri}: it runs processing and training "
+            "jobs, and neither endpoints nor batch transforms. Load model.tar.gz in a processing "
+            "job or in the notebook, as section 6 does; or use a real Docker engine (./lab start "
+            "--docker) or your own account (./lab start --aws)."
+        )
     frameworks = known()
     framework = frameworks.get(repository(uri))
     if framework and not _installed(framework):
