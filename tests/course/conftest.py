@@ -9,6 +9,8 @@ import pytest
 from .tiny import LADDER
 
 TABLE_OF_CONTENTS = """
+format = 1
+
 [[lab]]
 folder = "Lab1-Tiny"
 title = "A tiny lab"

@@ -176,7 +176,7 @@ def lab_with(make_course, script="", notebook="# %%\nprint()\n", tasks=TASKS):
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({}, "source/course.toml:14: no file of source/Lab1-Tiny/ has a region of task 1.1"),
+        ({}, "source/course.toml:16: no file of source/Lab1-Tiny/ has a region of task 1.1"),
         (
             {"script": REGION, "notebook": "# %%\n" + REGION},
             "source/Lab1-Tiny/script_1/script.py:1: a second region of task 1.1; "

@@ -1,12 +1,21 @@
-"""The table of contents: what `source/course.toml` says, and labs found by a short name."""
+"""The table of contents: what `source/course.toml` says, and labs found by a short name.
+
+pydantic holds the file to the types of the records. Each fault is told with its line.
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import re
+import reprlib
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from workshop.emulator.errors import WorkshopError
 
@@ -20,15 +29,30 @@ _ROOT = Path(__file__).resolve().parents[2]
 #: The folder that holds `course.toml` and the one hand-written form of each lab.
 SOURCE = _ROOT / "source"
 
+#: The form of `course.toml` that this reads: its key `format`.
+FORMAT = 1
 
-@dataclass(frozen=True)
+#: Where something is in the file, like ("lab", 1, "section", 0, "title").
+_Place = tuple[str | int, ...]
+
+_Number = Annotated[int, Field(strict=True, ge=1)]
+_OneLine = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+
+# The file says [[lab.section]] where a record says `sections`: hence the aliases.
+_record = dataclass(
+    frozen=True,
+    config={"extra": "forbid", "validate_by_alias": True, "validate_by_name": True},
+)
+
+
+@_record
 class Task:
     """A gap that a learner fills. Its number alone joins it to its region, hints and check."""
 
     number: str  # SECTION.TASK
     title: str
-    what: str  # what to do, in one line
-    minutes: int  # how long to try before a hint is the better idea
+    what: _OneLine  # what to do
+    minutes: _Number  # how long to try before a hint is the better idea
     read: tuple[str, ...] = ()  # addresses of pages
     needs: tuple[str, ...] = ()  # tasks without which its check has nothing to look at
 
@@ -39,26 +63,48 @@ class Task:
         return "-".join((self.number, *words))
 
 
-@dataclass(frozen=True)
+@_record
+class Instances:
+    """What a section's jobs run on, where they do not run in local mode."""
+
+    type: Annotated[str, Field(pattern=r"^ml\.")]
+    use: Literal["processing job", "training job", "spot training job"]  # as AWS's quotas say it
+    at_once: _Number = 1
+    optional: Annotated[bool, Field(strict=True)] = False  # only a bonus needs them
+
+
+@_record
+class Image:
+    """An image of a section's jobs; the fields are those of `sagemaker.image_uris.retrieve`."""
+
+    framework: str
+    version: str
+    py_version: str | None = None
+    image_scope: str | None = None
+
+
+@_record
 class Section:
     """One section of a lab: a notebook and the folder of scripts that its job runs."""
 
-    number: int
+    number: _Number
     title: str
     notebook: str  # file name without suffix
     scripts: str
-    minutes: int
+    minutes: _Number
     files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
-    tasks: tuple[Task, ...] = ()
+    instances: tuple[Instances, ...] = ()
+    images: tuple[Image, ...] = ()
+    tasks: Annotated[tuple[Task, ...], Field(validation_alias="task")] = ()
 
 
-@dataclass(frozen=True)
+@_record
 class Lab:
     """A lab: sections with notebooks, or (Lab0) scripts that are run as they are."""
 
     folder: str
     title: str
-    sections: tuple[Section, ...] = ()
+    sections: Annotated[tuple[Section, ...], Field(validation_alias="section")] = ()
     commands: tuple[str, ...] = ()  # what Python runs, in this order
     environment: tuple[tuple[str, str], ...] = ()
     requirements: str = ""  # file in the checkout's root: what it needs beyond requirements.txt
@@ -66,6 +112,12 @@ class Lab:
     @property
     def tasks(self) -> tuple[Task, ...]:
         return tuple(task for section in self.sections for task in section.tasks)
+
+
+@_record
+class _Course:
+    format: Literal[1]
+    labs: Annotated[tuple[Lab, ...], Field(validation_alias="lab")]
 
 
 #: The pipeline as it was. It is no rendering of anything: its folder lies beside the labs.
@@ -79,50 +131,134 @@ LAB0 = Lab(
 
 
 def labs(source: Path | None = None) -> list[Lab]:
-    """Read the labs in their order; raise WorkshopError when `course.toml` cannot be used."""
+    """Read the labs in their order.
+
+    Raises WorkshopError when `course.toml` cannot be used, with a line of text for each fault.
+    """
     path = (source or SOURCE) / "course.toml"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return [LAB0, *(_lab(entry) for entry in content["lab"])]
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
     except OSError as error:
         raise WorkshopError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise WorkshopError(f"{path} is not a table of contents: {error!r}.") from error
+    except ValueError as error:  # it names the line
+        raise WorkshopError(f"{path}: this is not TOML: {error}.") from error
+    try:
+        found = _reader().validate_python(content, by_alias=True, by_name=False).labs
+    except ValidationError as error:
+        faults = [(one["loc"], _fault(one)) for one in error.errors()]
+        # Of another format all the rest is another, too.
+        faults = [fault for fault in faults if fault[0] == ("format",)] or faults
+    else:
+        faults = list(_contradictions(found))
+    if faults:
+        lines = _lines(text)
+        told = sorted((_line(place, lines), fault) for place, fault in faults)
+        raise WorkshopError("\n".join(f"{path}:{line}: {fault}" for line, fault in told))
+    return [LAB0, *found]
 
 
-def _lab(entry: dict) -> Lab:
-    sections = tuple(_section(section) for section in entry.get("section", ()))
-    requirements = entry.get("requirements", "")
-    lab = Lab(entry["folder"], entry["title"], sections, requirements=requirements)
-    known = [task.number for task in lab.tasks]
-    for task in lab.tasks:
-        if known.count(task.number) > 1:
-            raise WorkshopError(f"course.toml, {lab.folder}: two tasks have number {task.number}.")
-        for needed in task.needs:
-            if needed not in known or needed == task.number:
-                raise WorkshopError(
-                    f"course.toml, {lab.folder}: task {task.number} needs {needed!r}, which is "
-                    "no other task of this lab."
-                )
-    return lab
+@functools.cache
+def _reader() -> TypeAdapter[_Course]:
+    return TypeAdapter(_Course)
 
 
-def _section(entry: dict) -> Section:
-    tasks = tuple(_task(task) for task in entry.get("task", ()))
-    facts = {key: entry[key] for key in entry if key != "task"}
-    section = Section(**facts | {"files": tuple(entry.get("files", ())), "tasks": tasks})
-    for place, task in enumerate(section.tasks, 1):
-        if task.number != f"{section.number}.{place}":
-            raise WorkshopError(
-                f"course.toml: task {place} of section {section.number} has number "
-                f"{task.number!r}, expected '{section.number}.{place}'."
-            )
-    return section
+#: What pydantic's kinds of errors mean for a TOML file.
+_EXPECTED = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list; tables of a list begin with [[ ]]",
+    "dataclass_type": "a table",
+}
 
 
-def _task(entry: dict) -> Task:
-    lists = {key: tuple(entry.get(key, ())) for key in ("read", "needs")}
-    return Task(**{**entry, "what": " ".join(entry["what"].split()), **lists})
+def _fault(error: dict) -> str:
+    """Say what pydantic found to be wrong."""
+    place, value = error["loc"], error["input"]
+    name = f"{place[-2]}[{place[-1]}]" if isinstance(place[-1], int) else place[-1]
+    if place == ("format",):
+        found = "missing" if error["type"] == "missing" else repr(value)
+        return f"format is {found}, and this workshop reads format {FORMAT}."
+    if error["type"] == "missing":
+        return f"{name} is missing."
+    if error["type"] == "unexpected_keyword_argument":
+        return f"there is no key {name} here. The beginning of the file lists the keys."
+    usual = error["msg"].removeprefix("Input should be ")
+    return f"{name} is {reprlib.repr(value)}, expected {_EXPECTED.get(error['type'], usual)}."
+
+
+def _contradictions(labs: Sequence[Lab]) -> Iterator[tuple[_Place, str]]:
+    """Yield where entries of the right type do not go together, and why."""
+    folders: set[str] = set()
+    sections: dict[int, str] = {}
+    for lab_place, lab in enumerate(labs):
+        if lab.folder in folders:
+            yield ("lab", lab_place, "folder"), f"there are two labs {lab.folder}."
+        folders.add(lab.folder)
+        known = {task.number for task in lab.tasks}
+        for section_place, section in enumerate(lab.sections):
+            here = ("lab", lab_place, "section", section_place)
+            if section.number in sections:
+                first = sections[section.number]
+                fault = f"section {section.number} is {first!r} already: count through all labs."
+                yield (*here, "number"), fault
+            sections.setdefault(section.number, section.title)
+            for task_place, task in enumerate(section.tasks):
+                place = (*here, "task", task_place)
+                expected = f"{section.number}.{task_place + 1}"
+                if task.number != expected:
+                    yield (*place, "number"), f"number is {task.number!r}, expected {expected!r}."
+                for needed in task.needs:
+                    if needed not in known or needed == task.number:
+                        fault = (
+                            f"{task.number} needs {needed!r}, which is no other task of the lab."
+                        )
+                        yield (*place, "needs"), fault
+
+
+_HEAD = re.compile(r"\s*(\[{1,2})\s*([\w.-]+)\s*\]")  # [[lab.section]]
+_ENTRY = re.compile(r"\s*([\w-]+)\s*=")
+_MEMBER = re.compile(r"\s*[{\"'\d]")  # of a list with a line for each
+_QUOTES = re.compile(r"\"{3}|'{3}")
+
+
+def _lines(text: str) -> dict[_Place, int]:
+    """Find the lines of the entries of a TOML text, which tomllib does not tell."""
+    found: dict[_Place, int] = {(): 1}
+    last: dict[_Place, int] = {}  # of each list of tables, the index of its last one so far
+    table: _Place = ()
+    entry: _Place = ()
+    member, quoted = 0, False
+    for number, line in enumerate(text.splitlines(), 1):
+        was_quoted, quoted = quoted, quoted ^ (len(_QUOTES.findall(line)) % 2 == 1)
+        if was_quoted:
+            continue
+        if head := _HEAD.match(line):
+            table = entry = ()
+            *outer, own = head[2].split(".")
+            for name in outer:
+                table += (name,)
+                table += (last[table],) if table in last else ()
+            table += (own,)
+            if head[1] == "[[":
+                last[table] = last.get(table, -1) + 1
+                table += (last[table],)
+            found[table] = number
+        elif key := _ENTRY.match(line):
+            entry, member = (*table, key[1]), 0
+            found[entry] = number
+        elif entry and _MEMBER.match(line):
+            found[(*entry, member)] = number
+            member += 1
+    return found
+
+
+def _line(place: _Place, lines: dict[_Place, int]) -> int:
+    """Return the line of a place; what has none of its own is on the line of what holds it."""
+    while place not in lines:
+        place = place[:-1]
+    return lines[place]
 
 
 def tasks(source: Path | None = None) -> list[Task]:
