@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import sys
+import threading
 from unittest.mock import MagicMock
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import make_server
 
 from workshop.account import STACK, TAG_KEY, TAG_VALUE, identity
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 TAGS = [{"Key": TAG_KEY, "Value": TAG_VALUE}]
+#: How IAM and CloudFormation refuse what comes too often.
+QUERY_THROTTLED = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded"
+    "</Message></Error></ErrorResponse>"
+)
 
 # moto's CloudFormation imports all of moto's services, and one of them a package that is not here.
 for name in ("", ".validation", ".validation.exceptions"):
@@ -56,6 +66,53 @@ def endpoint():
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+class Service:
+    """The account on a wire: AWS's answers to some requests may be told."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._told: list[tuple[str, int, str]] = []
+
+    def answer(self, request: str, status: int, body: str) -> None:
+        """Answer so from now on where `request`, a regex, is found in a request.
+
+        A request is told as `POST /path?query SageMaker.ListTags` and its body.
+        """
+        self._told.append((request, status, body))
+
+    def answer_as_usual(self) -> None:
+        self._told.clear()
+
+    def __call__(self, environment, start_response):
+        content = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+        environment["wsgi.input"] = io.BytesIO(content)
+        request = (
+            f"{environment['REQUEST_METHOD']} {environment['PATH_INFO']}"
+            f"?{environment['QUERY_STRING']} {environment.get('HTTP_X_AMZ_TARGET', '')} "
+            f"{content.decode(errors='replace')}"
+        )
+        for wanted, status, body in self._told:
+            if re.search(wanted, request):
+                start_response(f"{status} Told", [("Content-Type", "text/plain")])
+                return [body.encode()]
+        return self._moto(environment, start_response)
+
+
+@pytest.fixture
+def service(monkeypatch):
+    """Play the account for this process, over the network; what it answers can be told."""
+    played = Service()
+    # As moto's own server has it, the account is empty at first.
+    with mock_aws(config={"core": {"mock_credentials": False, "passthrough": {"urls": [".*"]}}}):
+        server = make_server("127.0.0.1", 0, played, threaded=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")  # of the usual three: it waits in between
+        yield played
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

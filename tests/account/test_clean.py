@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
+import re
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
+from workshop import cli
 from workshop.account import TAG_VALUE, clean, identity
 from workshop.emulator.errors import WorkshopError
 
-from .conftest import ACCOUNT, REGION, TAGS
+from .conftest import ACCOUNT, QUERY_THROTTLED, REGION, TAGS
 
 #: What does not make a thing the workshop's.
 OTHER_TAGS = (
@@ -298,3 +302,121 @@ def test_without_the_permission_to_look(aws, answers):
     answers("resourcegroupstaggingapi", ("get_resources", "AccessDeniedException"))
     with pytest.raises(WorkshopError, match="GetResources operation: no Ask for that permission"):
         clean.clean(ask=None)
+
+
+# --- AWS does not answer
+
+THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"})
+SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+INTERNAL = json.dumps({"__type": "InternalFailure", "message": "It is our fault"})
+
+
+def clean_it() -> tuple[int, str]:
+    """Call `./lab clean --aws --yes`; return its exit status and what it printed."""
+    done = CliRunner().invoke(cli.app, ["clean", "--aws", "--yes"])
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def ours(service):
+    """An account on the wire, with a thing of ours of each kind that moto's index of tags knows."""
+    made = Account()
+    made.model("ours-model", TAGS)
+    made.experiment("ours-experiment", TAGS)
+    made.bucket("sagemaker-ours", TAGS, objects=2)
+    made.cloudformation.create_stack(
+        StackName="ours-stack", TemplateBody='{"Resources": {}}', Tags=TAGS
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "body", "thing", "told"),
+    [
+        ("ListTags.*model/ours", 400, THROTTLED, "model ours-model", "AWS was asked too often (An"),
+        ("ListTags.*model/ours", 500, INTERNAL, "model ours-model", "(InternalFailure)"),
+        ("ListTags.*experiment/", 503, "", "experiment ours-experiment", "(503)"),
+        (r"GET /sagemaker-ours\?tagging", 503, SLOW_DOWN, "bucket sagemaker-ours", "(SlowDown)"),
+        (r"GET /sagemaker-ours\?versions", 500, "", "bucket sagemaker-ours", "(500)"),
+        ("Action=DescribeStacks", 400, QUERY_THROTTLED, "stack ours-stack", "(Throttling)"),
+        ("Action=ListStackResources", 400, QUERY_THROTTLED, "stack ours-stack", "(Throttling)"),
+    ],
+    ids=["throttled", "500", "503", "bucket", "objects", "stack", "parts of the stack"],
+)
+def test_what_could_not_be_asked_is_shown_and_stays(
+    ours, service, request_, status, body, thing, told
+):
+    """And the exit status says so. All the rest goes; when AWS answers again, this goes too."""
+    service.answer(request_, status, body)
+    exit_code, output = clean_it()
+    assert exit_code == 1, output
+    what, name = thing.split()
+    (line,) = re.findall(rf"(?m)^{what} +{name} +could not be asked: (.*)$", output)
+    assert told in line
+    assert f"removed: {thing}" not in output
+    assert output.count("removed: ") == 5
+    assert output.endswith("Something may be left. Call ./lab clean --aws again in a minute.\n")
+    service.answer_as_usual()
+    assert ours.names() == {name}
+    exit_code, output = clean_it()
+    assert (exit_code, ours.names()) == (0, set()), output
+
+
+def test_without_a_network_to_a_service_its_things_are_shown(ours, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    exit_code, output = clean_it()
+    assert exit_code == 1
+    told = r"(?m)^bucket +sagemaker-ours +could not be asked: AWS cannot be reached: Could not conn"
+    assert re.search(told, output), output
+    assert ours.names() == {"sagemaker-ours"}
+
+
+def test_what_a_job_may_need_waits_until_the_job_can_be_asked(ours, service):
+    """It may be running, and a running job needs its bucket and its role."""
+    ours.training_job("lab2-training-1", TAGS)
+    service.answer("DescribeTrainingJob", 400, THROTTLED)
+    exit_code, output = clean_it()
+    assert exit_code == 1
+    assert "kept: bucket sagemaker-ours: a job that could not be asked may need it" in output
+    assert "removed: model ours-model" in output
+    service.answer_as_usual()
+    assert ours.names() == {"lab2-training-1", "sagemaker-ours", "ours-stack"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "body"),
+    [
+        # what SageMaker says of models, training jobs and processing jobs that are not there
+        ("ListTags", '{"__type": "ValidationException", "message": "Could not find model."}'),
+        (
+            "ListTags",
+            '{"__type": "ValidationException", "message": "Requested resource not found."}',
+        ),
+        ("ListTags", '{"__type": "ResourceNotFound", "message": "no"}'),
+    ],
+    ids=["model", "training job", "code"],
+)
+def test_what_is_gone_is_not_shown(ours, service, request_, body):
+    service.answer(request_, 400, body)
+    exit_code, output = clean_it()
+    assert exit_code == 0
+    assert "removed: bucket sagemaker-ours" in output and "ours-model" not in output
+
+
+def test_a_request_that_sagemaker_finds_wrong_does_not_mean_gone(ours, service):
+    """ValidationException is its code for both."""
+    body = '{"__type": "ValidationException", "message": "1 validation error detected"}'
+    service.answer("ListTags.*model/", 400, body)
+    exit_code, output = clean_it()
+    assert exit_code == 1 and "1 validation error detected" in output
+
+
+def test_what_may_not_be_asked_ends_it_before_anything_is_removed(ours, service):
+    before = ours.names()
+    body = '{"__type": "AccessDeniedException", "message": "not you"}'
+    service.answer("ListTags.*model/", 400, body)
+    exit_code, output = clean_it()
+    assert exit_code == 1
+    assert "not you Ask for that permission" in output and "removed" not in output
+    service.answer_as_usual()
+    assert ours.names() == before

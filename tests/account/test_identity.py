@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from workshop.account import identity
 from workshop.emulator.errors import WorkshopError
 
-from .conftest import ACCOUNT, REGION
+from .conftest import ACCOUNT, QUERY_THROTTLED, REGION
 
 
 def test_a_user_without_a_stack(aws):
@@ -55,6 +55,22 @@ def test_an_execution_role_that_may_not_ask_iam(make_role, become, answers):
     answers("iam", ("get_role", "AccessDenied"))
     name = "service-role/AmazonSageMaker-ExecutionRole-20261120"
     assert identity.find().role == f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+@pytest.mark.parametrize("request_", ["Action=DescribeStacks", "Action=GetRole"])
+def test_no_answer_does_not_mean_that_there_is_none(service, make_role, become, request_):
+    """Else the jobs would get another role, or another bucket, than the time before."""
+    become(make_role("StudioRole"))
+    assert identity.find().role_from == "you"
+    service.answer(request_, 400, QUERY_THROTTLED)
+    with pytest.raises(WorkshopError, match=r"AWS was asked too often .* Wait a minute, then try"):
+        identity.find()
+
+
+def test_a_service_out_of_reach_does_not_mean_that_there_is_none(service, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", "http://127.0.0.1:9")
+    with pytest.raises(WorkshopError, match="AWS cannot be reached"):
+        identity.find()
 
 
 def test_what_the_learner_names_comes_first(make_stack, monkeypatch):

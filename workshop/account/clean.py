@@ -31,6 +31,7 @@ ORDER = (
 #: Objects that one request may name (S3, DeleteObjects).
 _AT_ONCE = 1000
 
+_JOBS = ("training-job", "processing-job")
 _ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -43,7 +44,9 @@ class Thing:
     name: str
     holds: str = ""
     running: bool = False
+    parts: frozenset[str] = frozenset()  # of a stack
     stack: str = ""  # of a bucket that goes with one of the list
+    unknown: str = ""  # why AWS could not be asked about it: it may be there or not
 
 
 @dataclass
@@ -75,23 +78,29 @@ def clean(ask: Callable[[str], bool] | None) -> int:
     except (BotoCoreError, ClientError) as error:
         more = " Ask for that permission, or see infra/README.md." if identity.denied(error) else ""
         raise WorkshopError(f"{identity.explain(error)}{more}") from None
-    known = [thing for thing in things if thing.what in ORDER]
-    others = [thing for thing in things if thing.what not in ORDER]
     if not things:
         print(f"Nothing has the tag {TAG_KEY}={TAG_VALUE} in {where}.")
         return 0
+    known = [thing for thing in things if thing.what in ORDER]
     console = terminal.console()
     print(f"With the tag {TAG_KEY}={TAG_VALUE} in {where}:\n")
     if known:
-        rows = [[thing.what, thing.name, thing.holds or "-"] for thing in known]
+        rows = [[thing.what, thing.name, _holds(thing)] for thing in known]
         terminal.print_table(console, ["What", "Name", "Holds"], rows)
-    for thing in others:
-        print(f"Left alone; it goes with its stack, or by hand: {thing.arn}")
+    for thing in [thing for thing in things if thing.what not in ORDER]:
+        left = f" ({_holds(thing)})" if thing.unknown else ""
+        print(f"Left alone; it goes with its stack, or by hand: {thing.arn}{left}")
     _refuse_while_jobs_run(known, region)
-    if known and ask and not ask("Remove all of the list?"):
+    unknown = [thing for thing in things if thing.unknown]
+    doomed = _doomed(known)
+    if unknown:
+        print(f"\n{len(unknown)} of these could not be asked, so they stay, if they are there.")
+    if doomed and ask and not ask("Remove all of the list?" if not unknown else "Remove the rest?"):
         return 1
-    failed = sum(not _remove(aws, thing) for thing in known)
-    return 1 if failed else 0
+    failed = sum(not _remove(aws, thing) for thing in doomed)
+    if unknown:
+        print("Something may be left. Call ./lab clean --aws again in a minute.")
+    return 1 if failed or unknown else 0
 
 
 # --- looking -----------------------------------------------------------------------------------
@@ -104,13 +113,10 @@ def _look(aws: _Account) -> list[Thing]:
     things = [
         _thing(one["ResourceARN"]) for page in found for one in page["ResourceTagMappingList"]
     ]
-    things = [thing for thing in things if _has_tag(aws, thing)]
-    for thing in things:
-        _describe(aws, thing)
-    for stack in [thing for thing in things if thing.what == "stack"]:
-        parts = _parts(aws, stack)
+    things = [thing for thing in things if _is_there(aws, thing)]
+    for stack in things:
         for bucket in [thing for thing in things if thing.what == "bucket"]:
-            if bucket.name in parts:
+            if bucket.name in stack.parts:
                 bucket.stack = stack.name
     place = {what: number for number, what in enumerate(ORDER)}
     return sorted(things, key=lambda thing: (place.get(thing.what, len(ORDER)), thing.name))
@@ -127,30 +133,54 @@ def _thing(arn: str) -> Thing:
     return Thing(arn, what if service in ("sagemaker", "ecr", "cloudformation") else "", name)
 
 
+def _is_there(aws: _Account, thing: Thing) -> bool:
+    """Ask the service itself: the index of tags is late, and knows what is gone already.
+
+    A thing is gone when its service says so. Where the service does not answer, the thing may cost
+    money: it counts as there, and says why nothing is known.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        if not _has_tag(aws, thing):
+            return False
+        _describe(aws, thing)
+    except (BotoCoreError, ClientError) as error:
+        if identity.denied(error):
+            raise
+        if identity.missing(error):
+            return False
+        thing.unknown = " ".join(identity.explain(error).split())
+    return True
+
+
 def _has_tag(aws: _Account, thing: Thing) -> bool:
-    """Ask the service itself: the index of tags is late, and knows what is gone already."""
+    match thing.what:
+        case "":
+            return False  # of a service that the workshop does not use
+        case "bucket":
+            tags = _bucket_tags(aws, thing.name)
+        case "stack":
+            stacks = aws["cloudformation"].describe_stacks(StackName=thing.arn)["Stacks"]
+            gone = stacks[0]["StackStatus"] == "DELETE_COMPLETE"
+            tags = [] if gone else stacks[0]["Tags"]
+        case "repository":
+            tags = aws["ecr"].list_tags_for_resource(resourceArn=thing.arn)["tags"]
+        case _:
+            pages = aws["sagemaker"].get_paginator("list_tags").paginate(ResourceArn=thing.arn)
+            tags = [tag for page in pages for tag in page["Tags"]]
+    return {"Key": TAG_KEY, "Value": TAG_VALUE} in tags
+
+
+def _bucket_tags(aws: _Account, name: str) -> list[dict]:
     from botocore.exceptions import ClientError
 
     try:
-        match thing.what:
-            case "":
-                return False  # of a service that the workshop does not use
-            case "bucket":
-                tags = aws["s3"].get_bucket_tagging(Bucket=thing.name)["TagSet"]
-            case "stack":
-                stacks = aws["cloudformation"].describe_stacks(StackName=thing.arn)["Stacks"]
-                gone = stacks[0]["StackStatus"] == "DELETE_COMPLETE"
-                tags = [] if gone else stacks[0]["Tags"]
-            case "repository":
-                tags = aws["ecr"].list_tags_for_resource(resourceArn=thing.arn)["tags"]
-            case _:
-                pages = aws["sagemaker"].get_paginator("list_tags").paginate(ResourceArn=thing.arn)
-                tags = [tag for page in pages for tag in page["Tags"]]
+        return aws["s3"].get_bucket_tagging(Bucket=name)["TagSet"]
     except ClientError as error:
-        if identity.denied(error):
-            raise
-        return False
-    return {"Key": TAG_KEY, "Value": TAG_VALUE} in tags
+        if identity.code(error) == "NoSuchTagSet":  # the bucket is there, and has no tags
+            return []
+        raise
 
 
 def _describe(aws: _Account, thing: Thing) -> None:
@@ -163,6 +193,8 @@ def _describe(aws: _Account, thing: Thing) -> None:
             pages = aws["ecr"].get_paginator("describe_images").paginate(repositoryName=thing.name)
             sizes = [one["imageSizeInBytes"] for page in pages for one in page["imageDetails"]]
             thing.holds = f"{_count(len(sizes), 'image')}, {_size(sum(sizes))}"
+        case "stack":
+            thing.parts = _parts(aws, thing)
         case "training-job":
             job = aws["sagemaker"].describe_training_job(TrainingJobName=thing.name)
             thing.holds = job["TrainingJobStatus"]
@@ -181,14 +213,14 @@ def _versions(aws: _Account, bucket: str) -> list[dict]:
     ]
 
 
-def _parts(aws: _Account, stack: Thing) -> set[str]:
+def _parts(aws: _Account, stack: Thing) -> frozenset[str]:
     pages = aws["cloudformation"].get_paginator("list_stack_resources")
-    return {
+    return frozenset(
         one["PhysicalResourceId"]
         for page in pages.paginate(StackName=stack.arn)
         for one in page["StackResourceSummaries"]
         if "PhysicalResourceId" in one  # not so where making it failed
-    }
+    )
 
 
 def _refuse_while_jobs_run(things: list[Thing], region: str) -> None:
@@ -203,6 +235,16 @@ def _refuse_while_jobs_run(things: list[Thing], region: str) -> None:
             f"Jobs are running: {', '.join(job.name for job in running)}. Nothing was removed. "
             f"Wait for their end, or stop them, then call ./lab clean --aws again:{commands}"
         )
+
+
+def _doomed(things: list[Thing]) -> list[Thing]:
+    """Return what may be removed: of what is known, all that no job may need."""
+    unsure = any(thing.unknown and thing.what in _JOBS for thing in things)
+    needed = ("bucket", "stack") if unsure else ()
+    for thing in things:
+        if thing.what in needed and not thing.unknown:
+            print(f"kept: {thing.what} {thing.name}: a job that could not be asked may need it")
+    return [thing for thing in things if not thing.unknown and thing.what not in needed]
 
 
 # --- removing ----------------------------------------------------------------------------------
@@ -297,6 +339,10 @@ _REMOVE: dict[str, Callable[[_Account, Thing], object]] = {
 
 def _count(number: int, name: str) -> str:
     return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def _holds(thing: Thing) -> str:
+    return f"could not be asked: {thing.unknown}" if thing.unknown else thing.holds or "-"
 
 
 def _size(number: int) -> str:

@@ -18,6 +18,20 @@ SERVICE = "sagemaker.amazonaws.com"
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 _ASSUMED_ROLE = re.compile(r"arn:[\w-]+:sts::\d{12}:assumed-role/(?P<name>[^/]+)/")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+_MISSING = {
+    *("NoSuchBucket", "404"),  # S3; HEAD has the number alone
+    "RepositoryNotFoundException",  # ECR
+    "ResourceNotFound",  # SageMaker: DescribeTrainingJob and a few more
+    "NoSuchEntity",  # IAM
+}
+#: CloudFormation (ValidationError) and most of SageMaker (ValidationException) have no code of
+#: their own for it. They say it in these words, by which AWS's controllers for Kubernetes go too
+#: (aws-controllers-k8s/sagemaker-controller, generator.yaml).
+_MISSING_IN_WORDS = re.compile(r"(?i)could not find|not found|does not exist")
+_THROTTLED = {
+    *("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded"),
+    *("TooManyRequestsException", "SlowDown"),
+}
 
 SDK_DEFAULT = "the SDK's default, made when it is missing; ./lab clean --aws leaves it"
 NO_ROLE = (
@@ -129,6 +143,16 @@ def denied(error: Exception) -> bool:
     return code(error) in _DENIED
 
 
+def missing(error: Exception) -> bool:
+    """Tell whether AWS answered that what it was asked for is not there.
+
+    No other error means that: a service that has no answer now does not say that a thing is gone.
+    """
+    if code(error) in ("ValidationError", "ValidationException"):
+        return bool(_MISSING_IN_WORDS.search(error.response["Error"].get("Message", "")))
+    return code(error) in _MISSING
+
+
 def code(error: Exception) -> str:
     """Return AWS's error code, or "" for an error that is not AWS's."""
     return getattr(error, "response", {}).get("Error", {}).get("Code", "")
@@ -182,11 +206,13 @@ def explain(error: Exception) -> str:
                 "The secret access key does not belong to the access key, or this machine's "
                 "clock is wrong. Run `aws configure` again."
             )
+    if code(error) in _THROTTLED:
+        return f"AWS was asked too often ({error}). Wait a minute, then try again."
     return str(error)
 
 
 def _role(session: boto3.Session, caller: dict, outputs: dict[str, str]) -> tuple[str, str]:
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     chosen = os.environ.get("WORKSHOP_ROLE")
     if chosen:
@@ -207,7 +233,8 @@ def _role(session: boto3.Session, caller: dict, outputs: dict[str, str]) -> tupl
     if assumed:
         try:
             role = client(session, "iam").get_role(RoleName=assumed["name"])["Role"]
-        except ClientError:
+        except (BotoCoreError, ClientError) as error:
+            _refuse_unless_missing_or_denied(error)
             # As the SDK does it where IAM may not be asked (get_caller_identity_arn).
             if "AmazonSageMaker-ExecutionRole" in assumed["name"]:
                 start = arn.partition(":assumed-role/")[0].replace(":sts:", ":iam:")
@@ -235,16 +262,23 @@ def _from(chosen: str, stacks: str | None, variable: str) -> str:
 
 
 def _stack_outputs(session: boto3.Session) -> dict[str, str]:
-    """Return RoleArn and BucketName of the workshop's stack; nothing when it cannot be seen."""
+    """Return RoleArn and BucketName of the workshop's stack; nothing when there is none to see."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         (stack,) = client(session, "cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    except (BotoCoreError, ClientError):  # there is none, or the caller may not look
+    except (BotoCoreError, ClientError) as error:
+        _refuse_unless_missing_or_denied(error)
         return {}
     if {"Key": TAG_KEY, "Value": TAG_VALUE} not in stack.get("Tags", []):
         return {}  # somebody else's
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+
+def _refuse_unless_missing_or_denied(error: Exception) -> None:
+    """Raise WorkshopError where AWS did not answer: a job would get another role or bucket."""
+    if not (missing(error) or denied(error)):
+        raise WorkshopError(explain(error)) from None
 
 
 def _services(principal) -> list | str | None:
