@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -16,8 +18,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from papermill.parameterize import parameterize_notebook
 
 from workshop import ROOT
+from workshop.account import doctor
 from workshop.course import build, manifest, notebooks, run
-from workshop.emulator import connection, engine, server
+from workshop.emulator import connection, engine, records, server
 
 LABS = [lab for lab in manifest.labs() if lab.sections]
 #: What a cell that is compared may print differently: [(regex, replacement), …].
@@ -68,6 +71,7 @@ def run_and_compare(labs: list[manifest.Lab], course: Path, capsys) -> str:
     assert engine.running() == []
     for lab in labs:
         (copy,) = (course / "runs").glob(f"*/{lab.folder}")
+        assert used_on_instances(copy) == (NOTHING if lab == LABS[0] else named_in_contents(lab))
         for section in lab.sections:
             name = f"{section.notebook}.ipynb"
             notebook = notebooks.read(copy / name)
@@ -78,6 +82,51 @@ def run_and_compare(labs: list[manifest.Lab], course: Path, capsys) -> str:
             for new, old in zip(cells_of_ours(notebook), committed, strict=True):
                 assert printed(new) == printed(old), f"{name}: {new.source}"
     return told.out
+
+
+#: Instances at once, by the name of AWS's quota for them, and the URIs of images.
+Uses = tuple[dict[str, int], set[str]]
+NOTHING: Uses = ({}, set())
+
+
+def used_on_instances(folder: Path) -> Uses:
+    """Return what the jobs used that a lab's notebooks in this folder sent to SageMaker."""
+    running: dict[str, list[tuple[float, int]]] = {}
+    images = set()
+    for job in records.jobs(folder):
+        if job.kind == "processing":
+            cluster = job.request["ProcessingResources"]["ClusterConfig"]
+            use, image = "processing", job.request["AppSpecification"]["ImageUri"]
+        else:
+            cluster = job.request["ResourceConfig"]
+            use = "spot training" if job.request.get("EnableManagedSpotTraining") else "training"
+            image = job.request["AlgorithmSpecification"]["TrainingImage"]
+        if cluster["InstanceType"].startswith("ml."):
+            changes = running.setdefault(f"{cluster['InstanceType']} for {use} job usage", [])
+            count = cluster["InstanceCount"]
+            changes += [(job.started, count), (job.ended, -count)]
+            images.add(image)
+    at_once = {
+        name: max(itertools.accumulate(change for _, change in sorted(changes)))
+        for name, changes in running.items()
+    }
+    # Section 9 has an image of the learner's own.
+    return at_once, {uri for uri in images if not uri.endswith("/torchvision:latest")}
+
+
+def named_in_contents(lab: manifest.Lab) -> Uses:
+    """Return what course.toml says that a lab uses, where it is not in local mode."""
+    from sagemaker import image_uris
+
+    at_once = {
+        quota.name: max(one.at_once for _, one in quota.uses) for quota in doctor.quotas([lab])
+    }
+    uris = set()
+    for image, sections in doctor.images([lab]).items():
+        given = {key: value for key, value in asdict(image).items() if value is not None}
+        kind = sections[0].instances[0].type
+        uris.add(image_uris.retrieve(**given, region=server.REGION, instance_type=kind))
+    return at_once, uris
 
 
 def cells_of_ours(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -153,6 +202,7 @@ def test_the_other_position_of_the_toggle(lab, tmp_path):
         nbformat.write(parameterize_notebook(notebook, other), copy / name)
     found = nbval(copy, *names)
     assert found.returncode == 0, found.stdout[-8000:] + found.stderr[-2000:]
+    assert used_on_instances(copy) == (named_in_contents(lab) if lab == LABS[0] else NOTHING)
 
 
 @pytest.mark.slow

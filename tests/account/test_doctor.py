@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import replace
 
 import boto3
 import pytest
 
 from workshop.account import doctor
+from workshop.course import manifest
 from workshop.terminal import Check
 
 from .conftest import ACCOUNT, REGION
 
-NAMES = [f"{kind} for {use} usage" for kind, use, _, _ in doctor.NEEDED]
+#: What the labs need: AWS's name of the quota, instances at once.
+NEEDED = {
+    "ml.m5.xlarge for processing job usage": 3,
+    "ml.m5.xlarge for training job usage": 1,
+    "ml.m5.xlarge for spot training job usage": 1,
+    "ml.t3.medium for processing job usage": 1,
+    "ml.r5.xlarge for processing job usage": 2,
+    "ml.m5.large for processing job usage": 3,
+    "ml.m5.large for training job usage": 3,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -23,19 +35,20 @@ def no_images(monkeypatch, request):
         monkeypatch.setattr(doctor, "_images", lambda region: [])
 
 
-def quotas(*values: float, names=NAMES) -> dict:
-    """What service-quotas answers: the quotas, among others."""
-    pairs = [("ml.m5.xlarge for endpoint usage", 0), *zip(names, values, strict=True)]
+def quotas(values: dict[str, float | None] | None = None) -> dict:
+    """What service-quotas answers: enough for all labs, but for what is given; None is no quota."""
+    pairs = [("ml.m5.xlarge for endpoint usage", 0), *(NEEDED | (values or {})).items()]
     listed = [
         {"QuotaName": name, "QuotaCode": f"L-{number:08}", "Value": value}
         for number, (name, value) in enumerate(pairs)
+        if value is not None
     ]
     return {"Quotas": listed}
 
 
 @pytest.fixture
 def enough(answers):
-    answers("service-quotas", ("list_service_quotas", quotas(4, 4, 4)))
+    answers("service-quotas", ("list_service_quotas", quotas()))
 
 
 def found(*names: str) -> list[Check]:
@@ -49,7 +62,7 @@ def test_an_account_that_is_ready(make_stack, enough, capsys):
     assert told.endswith("Your account is ready: ./lab start --aws\n")
     lines = [line.split()[:2] for line in told.splitlines()[1:]]
     assert lines[:-2] == [["ok", name] for name in ["account", "region", "role", "bucket"]] + [
-        ["ok", "quota"] for _ in NAMES
+        ["ok", "quota"] for _ in NEEDED
     ]
     assert f"account  {ACCOUNT}, you are arn:aws" in told
     assert "SageMaker may take it" in told
@@ -171,32 +184,80 @@ def test_a_bucket_of_another_account(aws, enough, answers, monkeypatch):
 # --- quotas
 
 
+def quota(start: str) -> Check:
+    """Return the one line of the report that begins so."""
+    (check,) = [check for check in found("quota") if check.finding.startswith(start)]
+    return check
+
+
+def test_there_is_one_line_for_each_quota_of_the_labs(aws, enough):
+    """The bonus too; each one says for what."""
+    checks = found("quota")
+    assert [check.finding for check in checks] == [
+        "ml.m5.xlarge for processing job usage: 3 (sections 1, 3, 4, 6 to 8, 10)",
+        "ml.m5.xlarge for training job usage: 1 (sections 2, 10)",
+        "ml.m5.xlarge for spot training job usage: 1 (section 5)",
+        "ml.t3.medium for processing job usage: 1 (section 9)",
+        "ml.r5.xlarge for processing job usage: 2 (section 11)",
+        "ml.m5.large for processing job usage: 3 (section 12)",
+        "ml.m5.large for training job usage: 3 (section 12)",
+    ]
+    assert {check.state for check in checks} == {"ok"}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_account_without_one_of_the_quotas_is_not_ready(make_stack, answers, capsys, name):
+    make_stack()
+    answers("service-quotas", ("list_service_quotas", quotas({name: 0})))
+    assert doctor.doctor() == 1
+    told = capsys.readouterr().out
+    assert re.search(rf"\nFIX +quota +{name}: 0, and section", told)
+    assert told.count("FIX") == 1
+    assert told.endswith("To do first: quota. Then call ./lab doctor --aws again.\n")
+
+
 def test_a_quota_of_zero(aws, answers):
-    answers("service-quotas", ("list_service_quotas", quotas(0, 2, 0)))
-    processing, training, spot = found("quota")
-    assert [processing.state, training.state, spot.state] == ["FIX", "ok", "FIX"]
-    assert processing.finding == (
-        "ml.m5.xlarge for processing job usage: 0. Ask for 3, and wait for AWS's mail: "
+    values = {"ml.m5.xlarge for processing job usage": 0}
+    answers("service-quotas", ("list_service_quotas", quotas(values)))
+    check = quota("ml.m5.xlarge for processing job")
+    assert check.state == "FIX"
+    assert check.finding == (
+        "ml.m5.xlarge for processing job usage: 0, and sections 1, 3, 4, 6, 8, 10 need 1. Ask for "
+        "3, and wait for AWS's mail: "
         "aws service-quotas request-service-quota-increase --service-code sagemaker "
         "--quota-code L-00000001 --desired-value 3 --region eu-west-1"
     )
-    assert "--quota-code L-00000003 --desired-value 1" in spot.finding
+
+
+def test_a_quota_that_is_enough_for_one_job_and_not_for_those_at_once(aws, answers):
+    values = {"ml.m5.large for training job usage": 2}
+    answers("service-quotas", ("list_service_quotas", quotas(values)))
+    check = quota("ml.m5.large for training job")
+    assert check.state == "FIX"
+    assert "usage: 2, and section 12 needs 3. Ask for 3, and wait" in check.finding
 
 
 def test_a_quota_that_is_enough_for_all_but_the_bonus(aws, answers):
-    answers("service-quotas", ("list_service_quotas", quotas(1, 1, 1)))
+    values = {"ml.m5.xlarge for processing job usage": 1}
+    answers("service-quotas", ("list_service_quotas", quotas(values)))
     processing, *others = found("quota")
-    assert processing.state == "note" and "bonus section uses 3" in processing.finding
+    assert processing.state == "note"
+    assert "usage: 1, and the bonus of section 7 needs 3. For it: aws service" in processing.finding
     assert {check.state for check in others} == {"ok"}
 
 
 def test_the_default_counts_where_an_account_has_no_quota_of_its_own(aws, answers):
+    _, second, third, *_ = NEEDED
+    rest = dict.fromkeys(NEEDED)
     answers(
         "service-quotas",
-        ("list_service_quotas", quotas(4, names=NAMES[:1])),
-        ("list_aws_default_service_quotas", quotas(0, names=NAMES[1:2])),
+        ("list_service_quotas", quotas({second: None, third: None})),
+        ("list_aws_default_service_quotas", quotas({**rest, second: 0, third: None})),
     )
-    assert [check.state for check in found("quota")] == ["ok", "FIX", "note"]
+    states = {check.finding.partition(" usage")[0]: check.state for check in found("quota")}
+    wanted = dict.fromkeys((name.removesuffix(" usage") for name in NEEDED), "ok")
+    wanted |= {second.removesuffix(" usage"): "FIX", third.removesuffix(" usage"): "note"}
+    assert states == wanted
 
 
 # --- images
@@ -204,10 +265,30 @@ def test_the_default_counts_where_an_account_has_no_quota_of_its_own(aws, answer
 
 @pytest.mark.slow
 def test_images():
-    checks = list(doctor._images(REGION))
-    assert [check.state for check in checks] == ["ok", "ok"]
-    assert "dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.19.0-cpu-py312" in (
-        checks[0].finding
+    """One line names all that there are, and one all that there are not."""
+    (check,) = doctor._images(REGION)
+    assert check == Check(
+        "images",
+        "ok",
+        "eu-west-1 has tensorflow 2.19.0 (sections 1 to 7), sklearn 1.2-1 (section 8), "
+        "sklearn 1.4-2 (section 10), spark 3.5 (section 11), pytorch 2.8 (section 12), "
+        "xgboost 3.0-5 (section 12)",
     )
-    for check in doctor._images("eu-west-99"):
-        assert check.state == "FIX" and "eu-west-99" in check.finding
+    (check,) = doctor._images("eu-west-99")
+    assert check.state == "FIX"
+    for image in doctor.images(manifest.labs()):
+        assert f"{image.framework} {image.version} (section" in check.finding
+    assert "in eu-west-99 (Unsupported region: eu-west-99). Choose another region" in check.finding
+
+
+@pytest.mark.slow
+def test_images_that_a_region_does_not_have(monkeypatch):
+    """They are told beside those that are there."""
+    labs = manifest.labs()
+    section = labs[1].sections[0]
+    future = replace(section, images=(*section.images, manifest.Image("sklearn", "9.9-9")))
+    monkeypatch.setattr(manifest, "labs", lambda: [replace(labs[1], sections=(future,)), *labs[2:]])
+    missing, there = doctor._images(REGION)
+    assert (missing.state, there.state) == ("FIX", "ok")
+    assert "the SDK knows none for sklearn 9.9-9 (section 1) in eu-west-1 (Unsup" in missing.finding
+    assert "tensorflow 2.19.0" in there.finding

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
 
 from workshop import prices, terminal
 from workshop.account import DEPLOY, identity
 from workshop.account.identity import Account
+from workshop.course import manifest
 from workshop.emulator.errors import WorkshopError
 from workshop.terminal import Check
 
-#: What the labs ask for: instance type, kind of use, instances at once (all labs, the bonus too).
-NEEDED = (
-    ("ml.m5.xlarge", "processing job", 1, 3),
-    ("ml.m5.xlarge", "training job", 1, 1),
-    ("ml.m5.xlarge", "spot training job", 1, 1),
-)
 
-#: The images of the labs, as `sagemaker.image_uris.retrieve` takes them.
-IMAGES = (
-    {"framework": "tensorflow", "version": "2.19.0", "py_version": "py312"},
-    {"framework": "sklearn", "version": "1.2-1", "py_version": "py3"},
-)
+class Quota(NamedTuple):
+    """How many instances the labs have at once, by the name of AWS's quota for them."""
+
+    name: str
+    uses: tuple[tuple[int, manifest.Instances], ...]  # with the number of the section
+
+    def needed_by(self, have: int, optional: bool) -> tuple[list[int], int]:
+        """Return the sections for which `have` is too little, and the largest number they need."""
+        short = [
+            (number, one.at_once)
+            for number, one in self.uses
+            if one.at_once > have and one.optional == optional
+        ]
+        return [number for number, _ in short], max((count for _, count in short), default=0)
 
 
 def doctor() -> int:
@@ -182,37 +188,53 @@ def _bucket(session, account: Account) -> Iterator[Check]:
         yield Check("bucket", "ok", f"{name} ({account.bucket_from})")
 
 
+def quotas(labs: Sequence[manifest.Lab]) -> list[Quota]:
+    """Return what the sections of the labs need, one for each quota of AWS."""
+    uses: dict[str, list] = {}
+    for section in _sections(labs):
+        for one in section.instances:
+            name = f"{one.type} for {one.use} usage"
+            uses.setdefault(name, []).append((section.number, one))
+    return [Quota(name, tuple(uses[name])) for name in uses]
+
+
 def _quotas(session, account: Account) -> Iterator[Check]:
     """How many instances may run at once? For many new accounts it is 0.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/regions-quotas.html
     """
-    wanted = {f"{kind} for {use} usage" for kind, use, _, _ in NEEDED}
-    quotas = identity.client(session, "service-quotas")
-    found = _find_quotas(quotas.get_paginator("list_service_quotas"), wanted)
+    needed = quotas(manifest.labs())
+    wanted = {quota.name for quota in needed}
+    client = identity.client(session, "service-quotas")
+    found = _find_quotas(client.get_paginator("list_service_quotas"), wanted)
     missing = wanted - found.keys()
     if missing:  # an account that never changed a quota may have the default alone
-        defaults = quotas.get_paginator("list_aws_default_service_quotas")
+        defaults = client.get_paginator("list_aws_default_service_quotas")
         found |= _find_quotas(defaults, missing)
-    for kind, use, least, most in NEEDED:
-        name = f"{kind} for {use} usage"
-        quota = found.get(name)
-        if quota is None:
-            yield Check("quota", "note", f"{name}: AWS names no such quota in {account.region}")
-            continue
-        have = int(quota["Value"])
-        ask = (
-            "aws service-quotas request-service-quota-increase --service-code sagemaker "
-            f"--quota-code {quota['QuotaCode']} --desired-value {most} --region {account.region}"
-        )
-        if have < least:
-            finding = f"{name}: {have}. Ask for {most}, and wait for AWS's mail: {ask}"
-            yield Check("quota", "FIX", finding)
-        elif have < most:
-            finding = f"{name}: {have}, and the bonus section uses {most}. For it: {ask}"
-            yield Check("quota", "note", finding)
-        else:
-            yield Check("quota", "ok", f"{name}: {have}")
+    for quota in needed:
+        yield _quota(quota, found.get(quota.name), account.region)
+
+
+def _quota(quota: Quota, found: dict | None, region: str) -> Check:
+    """Compare what the labs need with what AWS says of a quota (ListServiceQuotas)."""
+    if found is None:
+        return Check("quota", "note", f"{quota.name}: AWS names no such quota in {region}")
+    have = int(found["Value"])
+    most = max(one.at_once for _, one in quota.uses)
+    ask = (
+        "aws service-quotas request-service-quota-increase --service-code sagemaker "
+        f"--quota-code {found['QuotaCode']} --desired-value {most} --region {region}"
+    )
+    sections, least = quota.needed_by(have, optional=False)
+    if sections:
+        finding = f"{quota.name}: {have}, and {_named(sections, 'needs', 'need')} {least}"
+        mail = f"Ask for {most}, and wait for AWS's mail"
+        return Check("quota", "FIX", f"{finding}. {mail}: {ask}")
+    sections, _ = quota.needed_by(have, optional=True)
+    if sections:
+        finding = f"{quota.name}: {have}, and the bonus of {_named(sections)} needs {most}"
+        return Check("quota", "note", f"{finding}. For it: {ask}")
+    return Check("quota", "ok", f"{quota.name}: {have} ({_named([n for n, _ in quota.uses])})")
 
 
 def _find_quotas(paginator, names: set[str]) -> dict[str, dict]:
@@ -234,17 +256,52 @@ def _images(region: str) -> Iterator[Check]:
         logging.getLogger(name).setLevel(logging.WARNING)
     from sagemaker import image_uris
 
-    for image in IMAGES:
-        name = f"{image['framework']} {image['version']}"
+    known, unknown, reason = [], [], ""
+    for image, sections in images(manifest.labs()).items():
+        where = _named([section.number for section in sections])
+        name = f"{image.framework} {image.version} ({where})"
+        given = {key: value for key, value in asdict(image).items() if value is not None}
         try:
-            uri = image_uris.retrieve(
-                **image, region=region, instance_type=NEEDED[0][0], image_scope="training"
-            )
+            # The instance type decides between an image for processors and one for GPUs.
+            kind = sections[0].instances[0].type
+            image_uris.retrieve(**given, region=region, instance_type=kind)
         except (ValueError, KeyError) as error:
-            finding = (
-                f"no image of {name} in {region} ({error}). Choose another region: "
-                "export AWS_DEFAULT_REGION=us-east-1"
-            )
-            yield Check("image", "FIX", finding)
+            unknown.append(name)
+            reason = reason or str(error).partition(". ")[0]  # all regions of the SDK follow
         else:
-            yield Check("image", "ok", uri)
+            known.append(name)
+    if unknown:
+        finding = (
+            f"the SDK knows none for {', '.join(unknown)} in {region} ({reason}). Choose another "
+            "region: export AWS_DEFAULT_REGION=us-east-1"
+        )
+        yield Check("images", "FIX", finding)
+    if known:
+        yield Check("images", "ok", f"{region} has {', '.join(known)}")
+
+
+def images(labs: Sequence[manifest.Lab]) -> dict[manifest.Image, list[manifest.Section]]:
+    """Return the images of the labs, each one with the sections that use it."""
+    found: dict[manifest.Image, list[manifest.Section]] = {}
+    for section in _sections(labs):
+        for image in section.images:
+            found.setdefault(image, []).append(section)
+    return found
+
+
+def _sections(labs: Sequence[manifest.Lab]) -> list[manifest.Section]:
+    return [section for lab in labs for section in lab.sections]
+
+
+def _named(sections: Sequence[int], one: str = "", several: str = "") -> str:
+    """Write numbers of sections short, with a verb if need be: `sections 1 to 3, 5 need`."""
+    numbers = sorted(set(sections))
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    noun, verb = ("section", one) if len(numbers) == 1 else ("sections", several)
+    return f"{noun} {', '.join(parts)} {verb}".rstrip()

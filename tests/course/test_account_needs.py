@@ -1,0 +1,87 @@
+"""What course.toml says of instances and images is what the sources use.
+
+tests/test_solutions.py compares it with the jobs that really ran: their kinds, how many at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from workshop import ROOT, prices
+from workshop.course import manifest
+
+SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
+#: The framework whose image a class of the SDK takes.
+FRAMEWORKS = {
+    "TensorFlow": "tensorflow",
+    "TensorFlowProcessor": "tensorflow",
+    "SKLearn": "sklearn",
+    "SKLearnProcessor": "sklearn",
+    "PyTorch": "pytorch",
+    "XGBoost": "xgboost",
+    "PySparkProcessor": "spark",
+}
+
+
+class Uses(ast.NodeVisitor):
+    """Finds the instance types and the images (framework, version, Python) in a program."""
+
+    def __init__(self, *files: Path) -> None:
+        self.types: set[str] = set()
+        self.images: set[tuple[str, str, str | None]] = set()
+        for file in files:
+            lab0 = ROOT / manifest.LAB0.folder / "requirements.txt"
+            tensorflow = re.search(r"(?m)^tensorflow\S*?==([\d.]+)", lab0.read_text())[1]
+            self._names = {"framework_version": tensorflow}  # read from that file by the notebooks
+            self.visit(ast.parse(file.read_text()))
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.targets[0], ast.Name):
+            self._names[node.targets[0].id] = node.value.value
+            if node.targets[0].id == "instance_type":
+                self._add_type(node.value.value)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        given = {one.arg: self._text(one.value) for one in node.keywords}
+        called = ast.unparse(node.func)
+        if called == "FrameworkProcessor":
+            called = ast.unparse(node.args[0])
+        if called == "image_uris.retrieve":
+            self.images.add((self._text(node.args[0]), given["version"], given.get("py_version")))
+        elif "framework_version" in given:
+            framework = FRAMEWORKS[called]
+            self.images.add((framework, given["framework_version"], given.get("py_version")))
+        self._add_type(given.get("instance_type"))
+        self.generic_visit(node)
+
+    def _text(self, node: ast.expr) -> str | None:
+        if isinstance(node, ast.Constant):
+            return node.value
+        return self._names.get(node.id) if isinstance(node, ast.Name) else None
+
+    def _add_type(self, name: str | None) -> None:
+        if name and name.startswith("ml."):
+            self.types.add(name)
+
+
+@pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=[one.notebook for _, one in SECTIONS])
+def test_a_section_names_the_instances_and_images_of_its_sources(lab, section):
+    folder = manifest.SOURCE / lab.folder
+    files = [name for name in section.files if name.endswith(".py")]
+    uses = Uses(folder / f"{section.notebook}.py", *(folder / name for name in files))
+    assert {one.type for one in section.instances} == uses.types
+    named = {(one.framework, one.version, one.py_version) for one in section.images}
+    assert named == uses.images
+    assert uses.types, "a section without a job?"
+
+
+def test_the_table_of_prices_has_each_instance_type_of_the_labs():
+    for region in prices.regions():
+        for _, section in SECTIONS:
+            for one in section.instances:
+                assert prices.per_hour(one.type, region) > 0
