@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 
 import pytest
 
 from workshop import prices
+from workshop.emulator import server
 from workshop.emulator.errors import WorkshopError
 
 
@@ -137,3 +140,39 @@ def test_an_unreadable_record_is_no_record(tmp_path):
     (tmp_path / "aws").mkdir()
     (tmp_path / "aws" / "lab2-training.json").write_text("")
     assert "an assumption" in prices.estimate(training(), records=tmp_path)
+
+
+@pytest.mark.slow
+def test_what_a_spot_job_is_billed_for_agrees_with_its_estimate():
+    """The estimate's saving, on a job that runs long enough for whole seconds to tell."""
+    server.client("s3").create_bucket(Bucket="sagemaker-prices")
+    request = training(
+        "prices-spot",
+        EnableManagedSpotTraining=True,
+        AlgorithmSpecification={
+            "TrainingInputMode": "File",
+            "TrainingImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/any:1",
+            "ContainerEntrypoint": ["sleep"],
+            "ContainerArguments": ["9"],
+        },
+        RoleArn=f"arn:aws:iam::{server.ACCOUNT}:role/service-role/{server.ROLE}",
+        OutputDataConfig={"S3OutputPath": "s3://sagemaker-prices/"},
+        StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
+    )
+    request["ResourceConfig"]["VolumeSizeInGB"] = 1
+    saving = int(re.search(r"usual saving of (\d+)%", prices.estimate(request))[1]) / 100
+
+    client = server.client("sagemaker")
+    client.create_training_job(**request)
+    deadline = time.monotonic() + 60
+    while True:
+        job = client.describe_training_job(TrainingJobName="prices-spot")
+        if job["TrainingJobStatus"] != "InProgress":
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    took = job["TrainingTimeInSeconds"]  # rounded up, as the other is
+    assert took >= 9
+    least, most = math.ceil((1 - saving) * (took - 1)), math.ceil((1 - saving) * took)
+    assert least <= job["BillableTimeInSeconds"] <= most

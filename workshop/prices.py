@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from workshop.emulator import contract
 from workshop.emulator.errors import WorkshopError
 
 if sys.version_info >= (3, 11):
@@ -24,8 +25,9 @@ _TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="u
 
 #: From when the prices are, like "2025-01".
 DATE: str = _TABLE["date"]
-#: What managed spot training typically saves, as a fraction of the price on demand.
-SPOT_SAVING: float = _TABLE["spot_saving"]
+#: What managed spot training typically saves, as a fraction of the price on demand: what the
+#: emulator bills less, so that an estimate and the bill agree.
+SPOT_SAVING = 1 - contract.SPOT_PRICE
 
 #: Seconds that a job is taken to be billed for when nothing is known of its like.
 ASSUMED = 300

@@ -12,6 +12,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+#: What of the on-demand price a spot instance costs: a usual figure, not a promise. AWS promises
+#: to save "up to 90 %"; what a job saved is 1 - BillableTimeInSeconds / TrainingTimeInSeconds.
+SPOT_PRICE = 0.3
+
 #: The group that all hosts belong to when a job names none.
 _GROUP = "homogeneousCluster"
 # The emulator is on this machine, and the hook refuses AWS only where it sees the address.

@@ -38,8 +38,6 @@ from workshop.emulator.settings import ROLE
 GRACE = 10.0
 #: Seconds between the end of an interrupted spot instance and the next one.
 _NEXT_INSTANCE = 1.0
-#: What of the on-demand price a spot instance costs: a usual figure, not a promise.
-SPOT_PRICE = 0.3
 #: How long a FailureReason and an ExitMessage may be, and the files that they come from, in bytes.
 _REASON, _MESSAGE, _LONGEST_TEXT = 1024, 1024, 1 << 16
 #: Seconds that the upload after a job may take at least.
@@ -784,7 +782,7 @@ class _TrainingJob(_Job):
             spot = self.description["EnableManagedSpotTraining"]
             facts["TrainingTimeInSeconds"] = max(1, math.ceil(self._ran))
             facts["BillableTimeInSeconds"] = max(
-                1, math.ceil(self._ran * (SPOT_PRICE if spot else 1.0))
+                1, math.ceil(self._ran * (contract.SPOT_PRICE if spot else 1.0))
             )
         return facts
 
