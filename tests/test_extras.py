@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import re
 import shutil
+import subprocess
 import sys
+import venv
 import zipfile
 from collections import namedtuple
 from pathlib import Path
@@ -127,7 +130,7 @@ def test_a_failure_names_its_reason_and_the_log(
         extras.ensure(requirements)
     assert str(caught.value).startswith(expected)
     assert str(caught.value).endswith(f"Log: {state.folder() / 'extras.log'}")
-    assert list(environment.iterdir()) == []
+    assert not list(environment.glob("*-stamp"))
 
 
 def test_too_small_a_disk_is_told_before_anything_begins(environment, requirements, monkeypatch):
@@ -149,15 +152,12 @@ def test_pip_installs_and_uv_where_there_is_no_pip(requirements, monkeypatch):
         extras._command(requirements, copies=True)
 
 
-@pytest.mark.slow
-def test_pip_really_installs(tmp_path):
-    """A package of this test's own, into an environment of its own."""
-    import subprocess
-    import venv
-
-    wheel = io.BytesIO()
+@pytest.fixture
+def wheel(tmp_path) -> Path:
+    """A package of this test's own, and what a requirements file says of it."""
+    content = io.BytesIO()
     facts = "workshop_nowhere-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
+    with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("workshop_nowhere.py", "")
         archive.writestr(
             f"{facts}/METADATA", "Metadata-Version: 2.1\nName: workshop-nowhere\nVersion: 1.0\n"
@@ -166,26 +166,49 @@ def test_pip_really_installs(tmp_path):
             f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         archive.writestr(f"{facts}/RECORD", "")
-    (tmp_path / "workshop_nowhere-1.0-py3-none-any.whl").write_bytes(wheel.getvalue())
-    file = tmp_path / "requirements-lab9.txt"
-    file.write_text(
-        f"# To download: 1 MB. On disk: 2 MB.\n--no-index\n--find-links {tmp_path}\n"
+    file = tmp_path / "wheels" / "workshop_nowhere-1.0-py3-none-any.whl"
+    file.parent.mkdir()
+    file.write_bytes(content.getvalue())
+    return file
+
+
+def asks_for(wheel: Path) -> str:
+    return (
+        f"# To download: 1 MB. On disk: 2 MB.\n--no-index\n--find-links {wheel.parent}\n"
         "workshop-nowhere==1.0\n"
     )
-    venv.create(tmp_path / "env", with_pip=True)
-    packages = next((tmp_path / "env/lib").glob("python*/site-packages"))
+
+
+def make_environment(folder: Path) -> Path:
+    """Make an environment with all that this one has, and pip of its own; return its Python."""
+    venv.create(folder, with_pip=True)
+    packages = next((folder / "lib").glob("python*/site-packages"))
     base = [path for path in sys.path if path.endswith("-packages")]
-    (packages / "base.pth").write_text("\n".join([*base, str(ROOT)]))
+    (packages / "base.pth").write_text("\n".join(base))
+    return folder / "bin" / "python"
+
+
+@pytest.mark.slow
+def test_pip_really_installs(wheel, tmp_path):
+    """A package of this test's own, into an environment of its own."""
+    file = tmp_path / "requirements-lab9.txt"
+    file.write_text(asks_for(wheel))
     program = (
         "import sys; from pathlib import Path; from workshop import extras;"
         "extras.ensure(Path(sys.argv[1])); import workshop_nowhere"
     )
-    command = [str(tmp_path / "env/bin/python"), "-c", program, str(file)]
+    command = [str(make_environment(tmp_path / "env")), "-c", program, str(file)]
     # In a shell of `./lab exec`: what was pinned before does not hold, nor what the learner pins.
     (tmp_path / "old.txt").write_text("workshop-nowhere<1\n")
     old = {"PIP_CONSTRAINT": str(tmp_path / "old.txt"), "UV_CONSTRAINT": str(tmp_path / "old.txt")}
     done = subprocess.run(
-        command, env=os.environ | old, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=ROOT,
+        env=os.environ | old,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "env/lab9-stamp").read_text() == file.read_text()
@@ -204,3 +227,108 @@ def test_a_notebook_of_a_lab_says_what_to_run(environment, requirements, monkeyp
     )
     (environment / "lab9-stamp").write_text(requirements.read_text())
     extras.require(tmp_path / "Lab9-Later")
+
+
+# --- ./lab test: the packages are there for the tests that need them, and installed for no other
+
+COURSE = """
+format = 1
+lab = [
+    { folder = "Lab1-Tiny", title = "One" },
+    { folder = "Lab9-Later", title = "Later", requirements = "requirements-lab9.txt" },
+]
+"""
+TESTS = """
+import pytest
+from workshop.course import manifest
+
+LABS = manifest.labs()
+
+def test_that_needs_nothing():
+    pass
+
+@pytest.mark.lab3
+@pytest.mark.parametrize("number", range(3))
+def test_that_needs_it(number):
+    import workshop_nowhere
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
+def test_of_a_lab(lab):
+    if lab.requirements:
+        import workshop_nowhere
+"""
+
+
+@pytest.fixture
+def lab_test(wheel, tmp_path):
+    """Return a function that calls `./lab test` in a checkout with a lab that needs the wheel."""
+    checkout = tmp_path / "checkout"
+    for name in ("workshop", "tests/conftest.py", "pyproject.toml"):
+        source, target = ROOT / name, checkout / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (checkout / "tests" / "test_some.py").write_text(TESTS)
+    (checkout / "source").mkdir()
+    (checkout / "source" / "course.toml").write_text(COURSE)
+    (checkout / "requirements-lab9.txt").write_text(asks_for(wheel))
+    python = make_environment(tmp_path / "env")
+
+    def call(*arguments: str) -> tuple[str, str]:
+        """Return pytest's last line, and all that was printed."""
+        own = ["-p", "no:cacheprovider", "--basetemp", str(tmp_path / "nested")]
+        command = [str(python), "-m", "workshop", "test", *own, *arguments]
+        done = subprocess.run(
+            command,
+            cwd=checkout,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        return done.stdout.splitlines()[-1], done.stdout
+
+    return call
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["-n0", "-n3"])
+def test_tests_that_need_packages_get_them_and_no_others(lab_test, wheel, tmp_path, workers):
+    stamp = tmp_path / "env" / "lab9-stamp"
+    for chosen in (["-k", "needs_nothing"], ["-k", "Lab1"], ["--collect-only"]):
+        last, printed = lab_test(workers, *chosen)
+        assert re.search("1 passed|collected", last), printed
+        assert "installing" not in printed and not stamp.exists()
+
+    hidden = wheel.rename(wheel.with_suffix(".hidden"))
+    last, printed = lab_test(workers)  # the index does not have it
+    assert "3 passed, 4 errors" in last, printed
+    assert (
+        "Installing failed (ERROR: No matching distribution found for workshop-nowhere" in printed
+    )
+
+    hidden.rename(wheel)
+    last, printed = lab_test(workers)
+    assert "7 passed" in last, printed
+    assert printed.count("lab: installing what requirements-lab9.txt asks for") == 1, printed
+    assert stamp.exists()
+
+
+def test_without_the_marker_a_test_has_no_module_of_lab3():
+    """So a forgotten marker shows where the packages are installed, too."""
+    for name in ("torch", "pyspark", "xgboost", "pycocotools"):
+        assert importlib.util.find_spec(name) is None
+    with pytest.raises(ModuleNotFoundError):
+        import torch  # noqa: F401
+
+
+@pytest.mark.lab3
+def test_with_the_marker_a_test_has_them():
+    for name in ("torch", "pyspark", "xgboost", "pycocotools", "pyspark.sql"):
+        assert importlib.util.find_spec(name)
+    assert extras.missing(LAB3) == []

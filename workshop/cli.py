@@ -83,12 +83,6 @@ def run(
 @app.command(context_settings=PASS_ON)
 def test(ctx: typer.Context) -> None:
     """Run all that CI runs. Arguments (-k build) go to pytest."""
-    from workshop import extras
-    from workshop.course import manifest
-
-    for lab in manifest.labs():
-        if lab.requirements:
-            extras.ensure(ROOT / lab.requirements)
     os.chdir(ROOT)
     _become([sys.executable, "-m", "pytest", *ctx.args], dict(os.environ))
 

@@ -59,7 +59,8 @@ def ensure(requirements: Path) -> None:
     text = requirements.read_text(encoding="utf-8")
     if _read(stamp) == text:
         return
-    with open(state.folder() / "extras.lock", "w") as lock:
+    # Beside what is changed: who shares the environment may have another state folder.
+    with open(stamp.with_name("extras.lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

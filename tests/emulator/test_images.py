@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata, util
+from importlib import metadata
 
 import pytest
 
@@ -198,11 +198,7 @@ print('WRITTEN', [one['Key'] for one in listed['Contents']])
 """
 
 
-def _needs(module: str) -> None:
-    if util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed: ./lab setup Lab3")
-
-
+@pytest.mark.lab3
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "estimator", "version", "where"),
@@ -212,7 +208,6 @@ def _needs(module: str) -> None:
     ],
 )
 def test_it_trains_and_processes(script, framework, estimator, version, where):
-    _needs(framework)
     program = PROGRAM
     for word, text in {"ESTIMATOR": estimator, "VERSION": version, "TYPE": where}.items():
         program = program.replace(word, text)
@@ -226,9 +221,9 @@ def test_it_trains_and_processes(script, framework, estimator, version, where):
     assert f"this machine plays it with {estimator} " in output
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_the_algorithm_of_an_image_is_not_played(compose):
-    _needs("xgboost")
     done = compose({"algo-1-test": {"image": "sagemaker-xgboost:3.0-5", "command": "train"}})
     assert done.returncode == 1
     assert "give the estimator an entry_point." in done.stdout

@@ -8,7 +8,6 @@ import re
 import sys
 import uuid
 from collections import Counter
-from importlib import metadata
 
 import pytest
 
@@ -18,11 +17,6 @@ from .conftest import ROLE, processes_with, until
 
 SPARK = images.CONTAINER_FILES / "spark"
 IMAGE = "173754725891.dkr.ecr.us-east-1.amazonaws.com/sagemaker-spark-processing:3.5-cpu-py312-v1.0"
-
-try:
-    metadata.version("pyspark")
-except metadata.PackageNotFoundError:
-    pytest.skip("pyspark is not installed: ./lab setup Lab3", allow_module_level=True)
 
 
 @pytest.fixture
@@ -165,6 +159,7 @@ def tasks(bucket: str, prefix: str) -> Counter:
     return Counter(one["Task Info"]["Host"] for one in ended)
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 @pytest.mark.parametrize(("program", "partitions"), [(ON_INSTANCES, 8), (LOCALLY, 3)])
 def test_two_hosts_share_the_work_and_the_event_log_says_so(script, bucket, program, partitions):
@@ -255,6 +250,7 @@ def ended(name: str, seconds: float = 120) -> tuple[str, str]:
 SESSION = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n"
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_the_error_of_a_task_is_the_last_of_the_log_and_the_reason(bucket):
     program = SESSION + (
@@ -281,6 +277,7 @@ def tasks_failed(bucket: str, name: str) -> int:
     return content(bucket, key).count('"Task End Reason":{"Reason":"ExceptionFailure"')
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_an_unknown_bucket_and_another_exit_code(bucket):
     program = SESSION + (
@@ -300,6 +297,7 @@ def test_an_unknown_bucket_and_another_exit_code(bucket):
     assert missing in log(name)
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_a_worker_that_dies_ends_the_job_and_so_does_a_stop(bucket):
     """Two jobs at once: one kills the worker of the other host, the other one is stopped."""

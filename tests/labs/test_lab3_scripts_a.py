@@ -97,9 +97,11 @@ def test_the_names_are_those_of_the_voc_files(video, annotation):
         assert [names[box["category_id"]] for box in boxes] == wanted
 
 
+@pytest.mark.lab3
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools and numpy
 def test_a_coco_reader_takes_it(annotation):
-    COCO = pytest.importorskip("pycocotools.coco").COCO
+    from pycocotools.coco import COCO
+
     coco = COCO(str(annotation))
     ids = coco.getAnnIds(imgIds=[3])
     assert ids and {box["image_id"] for box in coco.loadAnns(ids)} == {3}
@@ -159,7 +161,6 @@ def test_the_job_as_a_program(options, tmp_path):
 
 @pytest.fixture(scope="module")
 def main():
-    pytest.importorskip("torch")
     return load_script(AUGMENTATION)
 
 
@@ -169,6 +170,7 @@ def generator(seed):
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_each_image_is_changed_a_little(main):
     import torch
@@ -203,6 +205,7 @@ def read_images(folder):
     return {path.name: np.load(path).tobytes() for path in folder.rglob("*.npy")}
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_a_batch_becomes_the_same_as_with_the_whole_set(main, tmp_path):
     save_images(tmp_path / "in")
@@ -218,12 +221,14 @@ def test_a_batch_becomes_the_same_as_with_the_whole_set(main, tmp_path):
     assert (one.shape, one.dtype) == ((28, 28), np.uint8)
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_no_images_is_an_error(main, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no \.npy file"):
         main.augment_folder(tmp_path, tmp_path / "out", seed=0)
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_an_s3_address_is_the_folder_that_sagemaker_copies(main):
     known = [("s3://b/data/train", "/in"), ("s3://b/other", "/other")]
@@ -239,6 +244,7 @@ def test_an_s3_address_is_the_folder_that_sagemaker_copies(main):
         assert main.folder_of(place, known) is None
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 @pytest.mark.parametrize("mapped", [True, False])
 def test_the_output_is_where_the_argument_says(main, tmp_path, monkeypatch, mapped, capsys):

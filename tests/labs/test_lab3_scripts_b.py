@@ -130,6 +130,7 @@ def test_a_model_of_scikit_learn_is_trained_and_evaluated(parts, tmp_path, prefi
 # -------------------------------------------------------------------------------------- Spark
 
 
+@pytest.mark.lab3
 @pytest.mark.slow
 def test_spark_makes_numbers_of_words_and_pixels(tmp_path):
     """In a session without a cluster; the cluster is the emulator's to prove."""
@@ -192,6 +193,7 @@ def loaded(folder):
     return np.load(folder / "features.npy"), np.load(folder / "labels.npy")
 
 
+@pytest.mark.lab3
 def test_pytorch_leaves_two_parts_of_the_digits(prepared):
     images, labels = digits()
     features = images.reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(-1, 49) / 255
@@ -206,6 +208,7 @@ def test_pytorch_leaves_two_parts_of_the_digits(prepared):
     assert np.allclose(ordered(*both), ordered(features, labels), atol=2e-4)
 
 
+@pytest.mark.lab3
 def test_pytorch_splits_the_same_way_each_time(prepared, tmp_path):
     outputs = ("--train", tmp_path / "train", "--validation", tmp_path / "validation")
     run("script_pytorch/preprocessing.py", "--input", RAW, *outputs)
@@ -213,6 +216,7 @@ def test_pytorch_splits_the_same_way_each_time(prepared, tmp_path):
         assert file.read_bytes() == (tmp_path / file.relative_to(prepared)).read_bytes()
 
 
+@pytest.mark.lab3
 @pytest.mark.parametrize("prefix", ["", "./"])
 def test_a_model_of_xgboost_is_trained_and_evaluated(prepared, tmp_path, prefix):
     channels = ("--train", prepared / "train", "--validation", prepared / "validation")
@@ -234,6 +238,7 @@ def test_a_model_of_xgboost_is_trained_and_evaluated(prepared, tmp_path, prefix)
     assert f"accuracy {evaluation['accuracy']:.4f}" in printed
 
 
+@pytest.mark.lab3
 def test_the_metrics_of_a_few_predictions():
     quality = load_script("script_xgboost/evaluation.py").quality
     probabilities = np.array([[0.5, 0.5, 0], [0.1, 0.9, 0], [0, 0, 1]])

@@ -126,6 +126,7 @@ if args.output_dir:
 """
 
 
+@pytest.mark.lab3
 @positions
 def test_block_4_a_job_for_all_images(printed, position):
     done = printed("001", PROGRAM, {"program/main.py": MAIN}, position)
@@ -133,6 +134,7 @@ def test_block_4_a_job_for_all_images(printed, position):
     assert done.line("JOB") == "Completed"
 
 
+@pytest.mark.lab3
 @positions
 def test_block_5_a_job_for_each_batch(printed, position):
     done = printed("001", PROGRAM, {"program/main.py": MAIN}, position)

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import INSTANCES, PREPARED, ROLE, positions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.lab3]
 
 #: A processor.
 BLOCK_1 = f"""

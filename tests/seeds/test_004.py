@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import INSTANCES, PREPARED, positions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.lab3]
 
 AS_PRINTED = """
 processor= FrameworkProcessor(PyTorch, framework_version="1.10",

@@ -21,6 +21,8 @@ RIGHT = answers.RIGHT + answers_lab2.RIGHT + answers_lab3.RIGHT
 GOLDEN = Path(__file__).parent / "golden"
 #: Their checks try a script with its framework.
 SLOW = ("2.4", "3.3", "5.3", "9.1", "10.2", "11.2", "12.2")
+#: Those whose framework is one of Lab 3's packages.
+LAB3 = ("9.1", "11.2", "12.2")
 NUMBERS = [task.number for task in manifest.tasks()]
 
 
@@ -33,8 +35,9 @@ def rows(table):
 
 
 def _slow(number, name=""):
-    starts_much = number in SLOW and name != "half a line"
-    return [pytest.mark.slow] if starts_much else []
+    if number not in SLOW or name == "half a line":
+        return []
+    return [pytest.mark.slow, *([pytest.mark.lab3] if number in LAB3 else [])]
 
 
 def _file(number, name):
