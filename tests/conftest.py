@@ -131,6 +131,8 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
             del os.environ[name]
     folder = tmp_path_factory.mktemp("state")
     os.environ["WORKSHOP_STATE"] = str(folder)
+    # After kill -9 nobody ends the servers of this process: they watch it, and end by themselves.
+    os.environ["WORKSHOP_OWNER"] = str(os.getpid())
     yield folder
     server.stop()
     os.environ.clear()

@@ -2,7 +2,8 @@
 
 One server serves everybody on a checkout. It listens on 127.0.0.1 only, answers those who have the
 secrets of its state folder (``keys``), ends by itself after an hour without a request or when its
-folder is removed, and is started again by whoever needs it, on the same port.
+folder is removed, and is started again by whoever needs it, on the same port. Where the variable
+``WORKSHOP_OWNER`` has the number of a process, the server ends with that process, its jobs too.
 """
 
 from __future__ import annotations
@@ -229,6 +230,17 @@ def _port() -> int:
 # --- the server itself --------------------------------------------------------------------
 
 
+def _owner_lives() -> bool:
+    """Tell whether the process lives that this server belongs to; a server may belong to none."""
+    import psutil
+
+    owner = os.environ.get("WORKSHOP_OWNER")
+    try:
+        return not owner or psutil.Process(int(owner)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def main() -> None:
     """Serve until idle or told to end."""
     parser = argparse.ArgumentParser()
@@ -259,7 +271,7 @@ def main() -> None:
             used = max(used, application.used)
             if any(not job.ended for job in application.jobs):
                 used = time.monotonic()
-            if time.monotonic() - used > _IDLE_SECONDS:
+            if time.monotonic() - used > _IDLE_SECONDS or not _owner_lives():
                 break
             time.sleep(1)
         server.shutdown()
