@@ -272,6 +272,7 @@ def test_what_the_index_of_tags_still_knows_is_not_listed(account, monkeypatch, 
     account.model("not-ours-any-more", OTHER_TAGS[1])
     stale += [f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/not-ours-any-more"]
     stale += [f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/gone/1234"]
+    stale += [f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/gone"]
 
     class Paginator:
         def paginate(self, TagFilters):
@@ -336,12 +337,13 @@ def ours(service):
         ("ListTags.*model/ours", 400, THROTTLED, "model ours-model", "AWS was asked too often (An"),
         ("ListTags.*model/ours", 500, INTERNAL, "model ours-model", "(InternalFailure)"),
         ("ListTags.*experiment/", 503, "", "experiment ours-experiment", "(503)"),
+        ("ListTags.*model/ours", 404, "a proxy's page", "model ours-model", "(404)"),
         (r"GET /sagemaker-ours\?tagging", 503, SLOW_DOWN, "bucket sagemaker-ours", "(SlowDown)"),
         (r"GET /sagemaker-ours\?versions", 500, "", "bucket sagemaker-ours", "(500)"),
         ("Action=DescribeStacks", 400, QUERY_THROTTLED, "stack ours-stack", "(Throttling)"),
         ("Action=ListStackResources", 400, QUERY_THROTTLED, "stack ours-stack", "(Throttling)"),
     ],
-    ids=["throttled", "500", "503", "bucket", "objects", "stack", "parts of the stack"],
+    ids=["throttled", "500", "503", "404", "bucket", "objects", "stack", "parts of the stack"],
 )
 def test_what_could_not_be_asked_is_shown_and_stays(
     ours, service, request_, status, body, thing, told

@@ -19,7 +19,7 @@ _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
 _ASSUMED_ROLE = re.compile(r"arn:[\w-]+:sts::\d{12}:assumed-role/(?P<name>[^/]+)/")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
 _MISSING = {
-    *("NoSuchBucket", "404"),  # S3; HEAD has the number alone
+    "NoSuchBucket",  # S3
     "RepositoryNotFoundException",  # ECR
     "ResourceNotFound",  # SageMaker: DescribeTrainingJob and a few more
     "NoSuchEntity",  # IAM
