@@ -10,7 +10,7 @@ import time
 import pytest
 
 from workshop import prices
-from workshop.emulator import server
+from workshop.emulator import server, settings
 from workshop.emulator.errors import WorkshopError
 
 
@@ -155,7 +155,7 @@ def test_what_a_spot_job_is_billed_for_agrees_with_its_estimate():
             "ContainerEntrypoint": ["sleep"],
             "ContainerArguments": ["9"],
         },
-        RoleArn=f"arn:aws:iam::{server.ACCOUNT}:role/service-role/{server.ROLE}",
+        RoleArn=f"arn:aws:iam::{settings.ACCOUNT}:role/service-role/{settings.ROLE}",
         OutputDataConfig={"S3OutputPath": "s3://sagemaker-prices/"},
         StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
     )

@@ -20,7 +20,7 @@ from papermill.parameterize import parameterize_notebook
 from workshop import ROOT
 from workshop.account import doctor
 from workshop.course import build, manifest, notebooks, run
-from workshop.emulator import connection, engine, records, server
+from workshop.emulator import connection, engine, records, server, settings
 
 LABS = [lab for lab in manifest.labs() if lab.sections]
 #: What a cell that is compared may print differently: [(regex, replacement), …].
@@ -125,7 +125,7 @@ def named_in_contents(lab: manifest.Lab) -> Uses:
     for image, sections in doctor.images([lab]).items():
         given = {key: value for key, value in asdict(image).items() if value is not None}
         kind = sections[0].instances[0].type
-        uris.add(image_uris.retrieve(**given, region=server.REGION, instance_type=kind))
+        uris.add(image_uris.retrieve(**given, region=settings.REGION, instance_type=kind))
     return at_once, uris
 
 
