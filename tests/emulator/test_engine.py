@@ -274,88 +274,7 @@ def test_a_long_output_arrives_whole_and_in_order(python):
     assert done.stdout.split() == [str(number) for number in range(20000)]
 
 
-# --- packages of a job --------------------------------------------------------------------
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A folder with one wheel, `tinypackage` 1.0, for pip to find."""
-    source = tmp_path / "tinypackage"
-    source.mkdir()
-    (source / "tinypackage.py").write_text("answer = 42\n")
-    (source / "pyproject.toml").write_text(
-        '[project]\nname = "tinypackage"\nversion = "1.0"\n'
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-    )
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps",
-         "-w", tmp_path / "wheels", source],
-        check=True,
-    )  # fmt: skip
-    return tmp_path / "wheels"
-
-
-def freeze() -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "pip", "freeze", "--all"], capture_output=True, text=True, check=True
-    ).stdout
-
-
-INSTALL = (
-    "import subprocess, sys\n"
-    "install = [sys.executable, '-m', 'pip', 'install', '-r', '/opt/ml/code/requirements.txt']\n"
-    "subprocess.run(install, check=True)\n"
-    "subprocess.run([sys.executable, '-c', 'import tinypackage; print(tinypackage.answer)'])"
-)
-
-
-def test_requirements_are_for_the_job_alone_and_kept_for_the_next(python, package, tmp_path):
-    before = freeze()
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code/requirements.txt").write_text(f"tinypackage  # {uuid.uuid4()}\nnumpy\n")
-    # The wheels' folder is not one a host sees: give it as a mount.
-    volumes = [f"{tmp_path}/code:/opt/ml/code", f"{package}:/opt/ml/wheels"]
-    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt/ml/wheels"}
-    first = python(INSTALL, volumes=volumes, outer=offline)
-    assert "Successfully installed tinypackage-1.0" in first.stdout
-    assert first.stdout.rstrip().endswith("42")
-    assert freeze() == before
-
-    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/nowhere"}
-    second = python(INSTALL, volumes=volumes[:1], outer=nowhere)
-    assert "Requirement already satisfied: tinypackage" in second.stdout
-    assert second.stdout.rstrip().endswith("42")
-
-    other = python("import tinypackage")
-    assert "ModuleNotFoundError" in other.stdout
-
-
-def test_what_a_learner_may_install_says_nothing_of_what_a_job_may(python):
-    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "PIP_INDEX_URL")
-    done = python(
-        "import os; print([name for name in os.environ if name.startswith(('PIP_', 'UV_'))])",
-        outer=dict.fromkeys(names, "http://127.0.0.1:9/"),
-    )
-    assert "PIP_INDEX_URL" in done.stdout
-    assert "CONSTRAINT" not in done.stdout, done.stdout
-
-
-def test_a_checkout_may_have_a_space_in_its_path(python, package, tmp_path):
-    """The training toolkit cuts the path of its Python at spaces, and pip's scripts would too."""
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code/requirements.txt").write_text("tinypackage\n")
-    command = "from sagemaker_training import modules; modules.install_requirements('/opt/ml/code')"
-    done = python(
-        f"import subprocess; {command}; subprocess.run(['pip', '--version'], check=True)",
-        volumes=[f"{tmp_path}/code:/opt/ml/code", f"{package}:/opt/ml/wheels"],
-        outer={
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": "/opt/ml/wheels",
-            "WORKSHOP_STATE": str(tmp_path / "my workshop/.lab"),
-        },
-    )
-    assert done.returncode == 0, done.stdout
-    assert "Successfully installed tinypackage-1.0" in done.stdout
+# --- the images' own programs -------------------------------------------------------------
 
 
 def test_files_of_another_user_can_be_unpacked(python, tmp_path):
@@ -370,17 +289,6 @@ def test_files_of_another_user_can_be_unpacked(python, tmp_path):
         volumes=[f"{tmp_path}/in:/opt/ml/in"],
     )
     assert done.stdout == ""
-
-
-def test_pip_cannot_remove_a_package_of_the_learner(python):
-    before = freeze()
-    done = python(
-        "import subprocess, sys\n"
-        "subprocess.run([sys.executable, '-m', 'pip', 'uninstall', '--yes', 'papermill'])\n"
-        "import papermill"
-    )
-    assert done.returncode == 0, done.stdout
-    assert freeze() == before
 
 
 # --- images -------------------------------------------------------------------------------
@@ -567,3 +475,21 @@ def test_where_namespaces_are_refused_links_below_opt_ml_do_it(tmp_path):
     assert done.stdout.rstrip().endswith("[0, 0] ['metadata', 'processing']")
     assert (tmp_path / "out/n").read_text() == "11"
     assert processes_with(mark) == []
+
+
+ISOLATED = """
+from workshop.emulator import engine
+job = [engine.Host(name="algo-1", image="any", entrypoint=["true"], isolated=True)]
+try:
+    engine.Job(job)
+except engine.WorkshopError as error:
+    print(error)
+"""
+
+
+def test_where_namespaces_are_refused_isolation_is_not_pretended():
+    done = without_namespaces(
+        [sys.executable, "-c", ISOLATED], env=os.environ | {"WORKSHOP_SANDBOX": "links"}
+    )
+    assert "The job asks for network isolation" in done.stdout, done.stderr
+    assert "leave out enable_network_isolation" in done.stdout

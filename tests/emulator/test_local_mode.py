@@ -79,6 +79,40 @@ estimator(output_path='file://out').fit({'train': 'file://in'})
     assert weights.stdout == b"xxx"
 
 
+def test_a_job_changes_neither_the_learners_scripts_nor_the_data(script, tmp_path):
+    """On AWS it has copies. It may write to them, and does not find it the next time."""
+    done = script(
+        ESTIMATOR + "for _ in range(2): estimator().fit({'train': 'file://in'})",
+        {
+            "in/a.txt": "x",
+            "code/train.py": """
+import os
+for folder in ('/opt/ml/input/data/train', '/opt/ml/code'):
+    os.makedirs(folder + '/cache')
+    open(folder + '/cache/x', 'w').write('written')
+    os.path.exists(folder + '/a.txt') and os.remove(folder + '/a.txt')
+print('all written')
+""",
+        },
+    )
+    assert done.stdout.count("all written") == 2
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.txt"]
+    assert [path.name for path in (tmp_path / "code").iterdir()] == ["train.py"]
+
+
+def test_a_script_may_sign_with_keys_of_its_own(script):
+    done = script(
+        ESTIMATOR + "estimator().fit({'train': 'file://in'})",
+        {
+            "in/a.txt": "x",
+            "code/train.py": "import boto3\n"
+            "own = boto3.Session(aws_access_key_id='AKIAOWN', aws_secret_access_key='own')\n"
+            "print('buckets', len(own.client('s3').list_buckets()['Buckets']) >= 0)\n",
+        },
+    )
+    assert "buckets True" in done.stdout
+
+
 def test_a_failing_training_script_raises_and_its_traceback_is_last(script, tmp_path):
     done = script(
         ESTIMATOR + "estimator().fit({'train': 'file://in'})\nopen('reached', 'w')",

@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workshop.emulator import contract, engine, images, sandbox, state
+from workshop.emulator import contract, engine, images, keys, sandbox, state
 from workshop.emulator.errors import WorkshopError
 
 # The SDK looks for "v2" in this line.
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
             # Anything but an empty answer means: it is here, so no login and no pull.
             print(hashlib.sha256(image.encode()).hexdigest()[:12])
         case ["compose", "-f", file, "up", *options] if "--detach" not in options:
-            return _up(Path(file))
+            return _up(Path(file).absolute())
         case ["info"]:
             print("Server: the workshop's stand-in for Docker")
         case ["context", "inspect"]:
@@ -76,7 +76,7 @@ def _up(file: Path) -> int:
     try:
         services = _services(file)
         clean_up = _Leftovers(file, services, sdk)
-        hosts = [_host(name, service) for name, service in services.items()]
+        hosts = [_host(name, service, file.parent) for name, service in services.items()]
         for note in sorted({note for host in hosts if (note := images.note(host.image))}):
             output.write(f"{note}\n".encode())
         kind, name = _about(hosts[0])
@@ -89,7 +89,7 @@ def _up(file: Path) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stop)
         sandbox.die_with_parent(signal.SIGTERM)
-        result = job.run(lambda host, lines: output.write(lines))
+        result = job.run(lambda host, lines: output.write(job.label(host, lines)))
     except WorkshopError as error:
         result = engine.Result(1, str(error), unseen=str(error))
     except OSError as error:
@@ -123,14 +123,22 @@ def _services(file: Path) -> dict[str, dict]:
     return services
 
 
-def _host(name: str, service: dict) -> engine.Host:
+def _host(name: str, service: dict, top: Path) -> engine.Host:
+    """Return what a service of the compose file in ``top`` describes.
+
+    Folders that the SDK has not made for the job are the learner's scripts and data: a job changes
+    none of them. Its outputs it writes (``sagemaker/local/image.py``, ``_prepare_*_volumes``).
+    """
     environment = service.get("environment") or {}
     if isinstance(environment, list):
         environment = dict(entry.partition("=")[::2] for entry in environment)
-    mounts = []
+    mounts, inputs = [], []
     for volume in service.get("volumes") or ():
         source, target, *_ = volume.split(":")
-        mounts.append((source, target))
+        source_path = Path(os.path.normpath(source))
+        written = target.startswith("/opt/ml/output/") or source_path.is_relative_to(top)
+        written = written or _made_beside(top, source_path)
+        (mounts if written else inputs).append((source, target))
     return engine.Host(
         name=name,
         image=service["image"],
@@ -138,6 +146,7 @@ def _host(name: str, service: dict) -> engine.Host:
         arguments=_words(service.get("command")),
         environment=environment | _emulator_for_host(),
         mounts=mounts,
+        inputs=inputs,
     )
 
 
@@ -148,8 +157,11 @@ def _words(command: str | list | None) -> list[str]:
 def _emulator_for_host() -> dict[str, str]:
     """AWS settings that the SDK does not hand to a container, where the emulator is used."""
     endpoint = os.environ.get("HOST_ENDPOINT")
+    if not endpoint:
+        return {}
     region = os.environ.get("AWS_REGION", "us-east-1")
-    return contract.aws_settings(endpoint, region) if endpoint else {}
+    token = {"WORKSHOP_TOKEN": keys.find().token}  # for scripts that sign with keys of their own
+    return contract.aws_settings(endpoint, region) | token
 
 
 def _about(host: engine.Host) -> tuple[str, str]:
@@ -278,21 +290,25 @@ def _is_temporary(path: Path) -> bool:
 
 
 def _downloads(top: Path, services: dict[str, dict]) -> list[Path]:
-    """Return the folders that the SDK downloaded S3 inputs into: siblings of ``top``.
-
-    A learner's own input folder may look the same. It was there before the job; the SDK's are
-    made after ``shared``, which is empty and so keeps the time when the SDK made it.
-    """
-    made = (top / "shared").stat().st_ctime_ns
+    """Return the folders that the SDK downloaded S3 inputs into: siblings of ``top``."""
     sources = {Path(volume.split(":")[0]) for one in services.values() for volume in one["volumes"]}
-    return [
-        path
-        for path in sources
-        if path.parent == top.parent
-        and _is_temporary(path)
-        and path.exists()
-        and path.stat().st_ctime_ns >= made
-    ]
+    return [path for path in sources if path == _made_beside(top, path)]
+
+
+def _made_beside(top: Path, path: Path) -> Path | None:
+    """Return the folder beside ``top`` that holds ``path``, if the SDK made it for this job.
+
+    A learner's own folder may look the same. It was there before the job; the SDK's are made
+    after ``shared``, which is empty and so keeps the time when the SDK made it.
+    """
+    try:
+        folder = top.parent / path.relative_to(top.parent).parts[0]
+        made = (top / "shared").stat().st_ctime_ns
+        if folder != top and _is_temporary(folder) and folder.stat().st_ctime_ns >= made:
+            return folder
+    except (ValueError, IndexError, FileNotFoundError):
+        pass
+    return None
 
 
 def _alive(process: int) -> bool:

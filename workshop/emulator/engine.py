@@ -5,24 +5,25 @@ Knows hosts, images and mounts; nothing of notebooks, of SageMaker's requests or
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workshop.emulator import images, sandbox, state
+from workshop.emulator import files, images, sandbox, state
 from workshop.emulator.errors import WorkshopError
+from workshop.emulator.installer import Installer
 
 #: Seconds a host has to end by itself after SIGTERM, where nothing else is said.
 GRACE = 5.0
@@ -38,8 +39,10 @@ _NETWORK_SETTINGS = re.compile(
 class Host:
     """One host (container) of a job.
 
-    ``entrypoint`` is empty where the image's own is wanted; ``mounts`` are pairs of a path on
-    this machine, made when missing, and a path in the host.
+    ``entrypoint`` is empty where the image's own is wanted. ``mounts`` and ``inputs`` are pairs of
+    a path on this machine, made when missing, and a path in the host. What the host changes in a
+    mount is changed; what it changes in an input it alone sees. Hosts of an ``isolated`` job reach
+    each other, and nothing else.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Host:
     arguments: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     mounts: Sequence[tuple[str, str]] = ()
+    inputs: Sequence[tuple[str, str]] = ()
     directory: str = "/"
     isolated: bool = False
 
@@ -95,6 +99,12 @@ class Job:
             raise WorkshopError(
                 f"The job asks for {len(hosts)} hosts, and {reason}. Use instance_count=1 here."
             )
+        self._isolated = any(host.isolated for host in hosts)
+        if self._mode == sandbox.LINKS and self._isolated:
+            raise WorkshopError(
+                f"The job asks for network isolation, and {reason}. Nothing can keep it from the "
+                "network here: leave out enable_network_isolation."
+            )
         _sweep()
         self._folder = state.folder("jobs") / uuid.uuid4().hex[:12]
         self._folder.mkdir()
@@ -105,21 +115,31 @@ class Job:
         (self._folder / "job.json").write_text(json.dumps(about))
         self._processes: dict[str, subprocess.Popen] = {}
         self._stopping: float | None = None
+        self._over = False
 
-    def run(self, write: Callable[[bytes], None]) -> Result:
-        """Run all hosts to their end; ``write`` gets their output as it comes, in whole lines.
+    def run(self, write: Callable[[str, bytes], None]) -> Result:
+        """Run all hosts to their end.
 
-        When one host fails, the others are stopped. Nothing is left behind, whatever happens.
+        ``write`` gets the name of a host and what it wrote, as it comes, in whole lines. When one
+        host fails, the others are stopped. Nothing is left behind, whatever happens.
         """
         try:
-            return self._run(write)
+            with contextlib.ExitStack() as stack:
+                network, installer = None, None
+                if self._isolated:
+                    network = stack.enter_context(_loopback_alone())
+                elif self._mode == sandbox.NAMESPACES:
+                    installer = stack.enter_context(Installer(self._folder, self._install))
+                stack.callback(self._end_hosts)
+                return self._run(write, network, installer)
         finally:
-            for process in self._processes.values():
-                if process.poll() is None:
-                    process.send_signal(signal.SIGUSR1)
-                process.wait()
             self._lock.close()
             _remove(self._folder)
+
+    def _end_hosts(self) -> None:
+        self._over = True
+        for process in list(self._processes.values()):
+            _end(process)
 
     def stop(self) -> None:
         """Send SIGTERM to all hosts, and SIGKILL after the grace. A second call kills at once.
@@ -137,20 +157,22 @@ class Job:
             if process.poll() is None:
                 process.send_signal(number)
 
-    def _run(self, write: Callable[[bytes], None]) -> Result:
-        specifications = [self._specify(index, host) for index, host in enumerate(self._hosts)]
+    def _run(
+        self,
+        write: Callable[[str, bytes], None],
+        network: int | None,
+        installer: Installer | None,
+    ) -> Result:
+        specifications = [
+            self._specify(self._folder / str(index), host, network, installer)
+            for index, host in enumerate(self._hosts)
+        ]
         pending: dict[str, bytes] = {}
         first_failure: tuple[str, int] | None = None
         log_file = self._folder / "log"
         with selectors.DefaultSelector() as selector, open(log_file, "wb", buffering=0) as log:
             for host, specification in zip(self._hosts, specifications, strict=True):
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", sandbox.__file__, str(specification)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    bufsize=0,
-                )
+                process = _start(specification)
                 self._processes[host.name] = process
                 pending[host.name] = b""
                 selector.register(process.stdout, selectors.EVENT_READ, host.name)
@@ -161,9 +183,8 @@ class Job:
                     data = os.read(key.fd, 65536)
                     lines, pending[key.data] = _whole_lines(pending[key.data] + data, not data)
                     if lines:
-                        raw, lines = lines, self._label(key.data, lines)
-                        log.write(lines)
-                        write(key.data, raw)
+                        log.write(self.label(key.data, lines))
+                        write(key.data, lines)
                     if not data:
                         selector.unregister(key.fileobj)
                         key.fileobj.close()
@@ -177,14 +198,48 @@ class Job:
             return Result(0)
         return _failure(*first_failure, log_file)
 
-    def _label(self, name: str, lines: bytes) -> bytes:
+    def label(self, name: str, lines: bytes) -> bytes:
+        """Return a host's lines as a screen shows them: where there are several, with its name."""
         if len(self._hosts) == 1:
             return lines
         return re.sub(rb"(?m)^", f"{name} | ".encode(), lines[:-1]) + b"\n"
 
-    def _specify(self, index: int, host: Host) -> Path:
+    def _install(self, requirements: str, write: Callable[[bytes], None]) -> tuple[int, Path]:
+        """Have pip install what a requirements file asks for, in a host of its own.
+
+        Return pip's exit code and the environment it installed into; ``write`` gets its output.
+        """
+        place = Path(tempfile.mkdtemp(prefix="install-", dir=self._folder))
+        code = place / "code"
+        code.mkdir()
+        (code / "requirements.txt").write_text(requirements)
+        host = Host(
+            name=place.name,
+            image="",
+            entrypoint=["python", "-m", "pip", "install", "-r", "requirements.txt"],
+            mounts=[(str(code), "/opt/ml/code")],
+            directory="/opt/ml/code",
+        )
+        process = _start(self._specify(place, host))
+        self._processes[host.name] = process
+        try:
+            while not self._over and (data := os.read(process.stdout.fileno(), 65536)):
+                write(data)
+            if not self._over:
+                process.wait()
+        finally:
+            process.stdout.close()
+            _end(process)
+        return process.returncode, place / "env"
+
+    def _specify(
+        self,
+        place: Path,
+        host: Host,
+        network: int | None = None,
+        installer: Installer | None = None,
+    ) -> Path:
         """Make the folders of a host and write what ``sandbox.py`` needs to know."""
-        place = self._folder / str(index)
         for name in ("root", "ml", "tmp", "home"):
             (place / name).mkdir(parents=True)
         (place / "tmp").chmod(0o1777)
@@ -196,8 +251,10 @@ class Job:
             seen_as = f"{tempfile.gettempdir()}/lab-{self._folder.name}"
             os.symlink(place / "env", seen_as)
         path = images.make_python(place / "env", seen_as)
-        cache = state.folder("cache")
-        for source, _ in host.mounts:
+        mounts = [(source, target, None) for source, target in host.mounts]
+        for number, (source, target) in enumerate(host.inputs):
+            mounts.append((source, target, str(place / "changes" / str(number))))
+        for source, *_ in mounts:
             os.makedirs(source, exist_ok=True)
         environment = {
             "PATH": path,
@@ -208,11 +265,7 @@ class Job:
             "PIP_ROOT_USER_ACTION": "ignore",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             **{key: text for key, text in os.environ.items() if _NETWORK_SETTINGS.fullmatch(key)},
-            "PIP_CACHE_DIR": str(cache / "pip"),
-            "JOB_PACKAGES": str(cache / "packages"),
         }
-        for folder in (cache / "pip", cache / "packages"):
-            folder.mkdir(exist_ok=True)
         if self._mode == sandbox.NAMESPACES:
             # A host's root is the learner: no file can be given to anybody else.
             environment |= {"HOME": "/root", "TAR_OPTIONS": "--no-same-owner"}
@@ -236,16 +289,20 @@ class Job:
                 (str(place / "home"), "/root"),
                 (str(place / "ml"), sandbox.OPT_ML),
                 (str(place / "env"), seen_as),
-                (str(cache), str(cache)),
             ],
+            "readable": [],
             # What holds others comes first.
-            "mounts": sorted(host.mounts, key=lambda mount: os.path.normpath(mount[1])),
+            "mounts": sorted(mounts, key=lambda mount: os.path.normpath(mount[1])),
+            "network": network,
             "command": images.command(
                 host.image, list(host.entrypoint), list(host.arguments), path
             ),
             "environment": environment | images.environment(host.image) | host.environment,
             "directory": host.directory,
         }
+        if installer:
+            specification["environment"] |= installer.variables(environment)
+            specification["readable"] += installer.mounts()
         file = place / "host.json"
         file.write_text(json.dumps(specification))
         return file
@@ -257,6 +314,46 @@ class Job:
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         lines += [f"{network}.{n} {host.name}" for n, host in enumerate(self._hosts, 1)]
         return "\n".join(lines) + "\n"
+
+
+def _start(specification: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", sandbox.__file__, str(specification)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    )
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Kill a host, if it has not ended, and all that it started."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGUSR1)  # too early, it is not heard
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+
+
+@contextlib.contextmanager
+def _loopback_alone() -> Iterator[int]:
+    """Make a network for isolated hosts; yield the number of the process that holds it."""
+    holder = subprocess.Popen(
+        [sys.executable, "-I", "-S", sandbox.__file__, "--hold-network"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        if holder.stdout.readline() != "up\n":
+            raise WorkshopError(
+                "The job asks for network isolation, and this machine refuses a network of its own "
+                f"({holder.stderr.read().strip()}). Leave out enable_network_isolation."
+            )
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def running() -> list[RunningJob]:
@@ -303,7 +400,8 @@ def _sweep() -> None:
 def _remove(folder: Path) -> None:
     """Remove a job's folder, and the link that stands for its Python where there are no mounts."""
     Path(tempfile.gettempdir(), f"lab-{folder.name}").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        files.remove(folder)
 
 
 def _whole_lines(data: bytes, ended: bool) -> tuple[bytes, bytes]:

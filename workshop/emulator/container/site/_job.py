@@ -1,11 +1,10 @@
 """Runs at the start of every Python of a job (a line in the job's ``_base.pth``).
 
 1. AWS requests of the job go to the emulator, as the learner's do.
-2. ``pip install -r requirements.txt`` is quick the second time, also without a network: what it
-   installed for the same file is kept, and shown to the next job before pip looks for it.
+2. ``pip install -r requirements.txt`` is quick the second time, also without a network: what was
+   installed for the same file is kept, outside of the jobs.
 """
 
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -29,48 +28,49 @@ def _requirements_file() -> str | None:
     return None
 
 
-def _reuse_packages(requirements: str) -> None:
-    text = Path(requirements).read_text()
-    if any(line.startswith(("-", ".", "/")) or ":" in line for line in text.split("\n")):
-        return  # names another file or place: its content may change while the text does not
+def _ask_installer(requirements: str) -> None:
+    """Let the installer outside of the job do it (``workshop/emulator/installer.py``).
+
+    Where it did, this process ends. Where it cannot, or has kept what the file asks for, pip goes
+    on: as in a job without it, or to say that all is there.
+    """
+    import json
+    import socket
+
+    request = {
+        "requirements": Path(requirements).read_text(encoding="utf-8"),
+        "settings": {name: text for name, text in os.environ.items() if name.startswith("PIP_")},
+    }
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(os.environ["JOB_INSTALLER"])
+        door.sendall(json.dumps(request).encode() + b"\n")
+        answers = map(json.loads, door.makefile("rb"))
+        answer = next(answers, {"ask_pip": True})
+        while "output" in answer:
+            sys.stdout.buffer.write(answer["output"].encode("latin-1"))
+            sys.stdout.buffer.flush()
+            answer = next(answers, {"ask_pip": True})
+    if "kept" in answer:
+        _use(Path(answer["kept"]))
+    if "ask_pip" not in answer:
+        os._exit(answer["code"])
+
+
+def _use(kept: Path) -> None:
+    """Show the job's Python what is kept."""
     packages = next(Path(path) for path in sys.path if path.startswith(sys.prefix))
-    base = sorted(
-        name
-        for path in sys.path
-        if path.endswith("-packages") and not path.startswith(sys.prefix)
-        for name in os.listdir(path)
-        if name.endswith(".dist-info")
-    )
-    key = hashlib.sha256("\n".join([sys.version, text, *base]).encode()).hexdigest()[:32]
-    kept = Path(os.environ["JOB_PACKAGES"]) / key
-    if kept.is_dir():
-        # Before the base packages, whose versions it may replace.
-        (packages / "_above_base.pth").write_text(f"{kept}\n")
-        sys.path.insert(sys.path.index(str(packages)) + 1, str(kept))
-        return
-
-    import atexit
-
-    atexit.register(_keep_packages, packages, kept)
-
-
-def _keep_packages(packages: Path, kept: Path) -> None:
-    import shutil
-
-    installed = list(packages.glob("*.dist-info"))
-    if not installed or not all((path / "RECORD").exists() for path in installed):
-        return
-    incoming = kept.with_name(f"{kept.name}.{os.getpid()}-{os.environ.get('HOSTNAME')}")
-    try:
-        shutil.copytree(packages, incoming, ignore=shutil.ignore_patterns("_*.pth"))
-        os.rename(incoming, kept)
-    except OSError:  # another job was first, or the disk is full: the next job installs again
-        shutil.rmtree(incoming, ignore_errors=True)
+    # Before the base packages, whose versions it may replace.
+    (packages / "_above_base.pth").write_text(f"{kept / 'packages'}\n")
+    sys.path.insert(sys.path.index(str(packages)) + 1, str(kept / "packages"))
+    for program in (kept / "bin").iterdir():
+        own = Path(sys.prefix, "bin", program.name)
+        if not own.exists():
+            own.symlink_to(program)
 
 
 _send_aws_to_emulator()
-if _requirements_file() and "JOB_PACKAGES" in os.environ:
+if _requirements_file() and "JOB_INSTALLER" in os.environ:
     try:
-        _reuse_packages(_requirements_file())
-    except OSError:
-        pass  # no such file: pip says so
+        _ask_installer(_requirements_file())
+    except (OSError, ValueError):
+        pass  # no such file, or no text: pip says so
