@@ -53,10 +53,13 @@ os.wait()
 """
 
 
-def test_what_is_for_reading_stays_so_whatever_a_jobs_root_mounts(python):
+@pytest.mark.parametrize("path", ["state", "by a link"])
+def test_what_is_for_reading_stays_so_whatever_a_jobs_root_mounts(python, tmp_path, path):
+    (tmp_path / "by a link").symlink_to(tmp_path / "state")
+    (tmp_path / "state").mkdir()
     places = ["/usr", "/etc", "/sys", "/dev/../usr/lib", sys.prefix, "/proc/sys/kernel"]
     try:
-        done = python(WRITE, *places)
+        done = python(WRITE, *places, outer={"WORKSHOP_STATE": str(tmp_path / path)})
         assert "WROTE" not in done.stdout
         assert done.stdout.endswith("tried\n"), done.stdout
     finally:

@@ -125,6 +125,7 @@ def _bind(source: str, target: str, read_only: bool = False) -> None:
 
 def _make_read_only(target: str) -> None:
     """Make a mount read-only, and all that is mounted below it."""
+    target = os.path.realpath(target)  # as the kernel names it
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = [line.split(" ")[4:6] for line in file]
     for place, options in mounts:
