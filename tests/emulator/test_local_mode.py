@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from workshop.emulator import connection, state
+from workshop.emulator import connection, server, state
 
 from .conftest import ROLE, processes_with, until
+from .job_requests import BUCKET
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +100,78 @@ print('all written')
     assert done.stdout.count("all written") == 2
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.txt"]
     assert [path.name for path in (tmp_path / "code").iterdir()] == ["train.py"]
+
+
+LEAVE = """
+import os, socket
+for top in ('/opt/ml/model', '/opt/ml/output/data'):
+    os.chdir(top)
+    os.makedirs('blobs')
+    open('blobs/abc', 'w').write('WEIGHTS')
+    os.chmod('blobs/abc', 0)
+    os.symlink('blobs/abc', 'relative')
+    os.symlink(top + '/blobs/abc', 'absolute')
+    os.symlink('/opt/ml/model/blobs', 'folder')
+    os.mkfifo('pipe')
+    socket.socket(socket.AF_UNIX).bind('socket')
+    os.symlink('nothing', 'broken')
+{more}
+"""
+LEFT = {"blobs/abc", "relative", "absolute", "folder/abc"}
+
+
+def test_the_sdk_finds_plain_files_where_a_job_left_links_and_pipes(script, tmp_path):
+    done = script(
+        ESTIMATOR + "estimator(output_path='file://out').fit({'train': 'file://in'})",
+        {"in/a.txt": "x", "code/train.py": LEAVE.format(more="")},
+    )
+    for name, top in (("model", ""), ("output", "data/")):
+        (archive,) = (tmp_path / "out").rglob(f"{name}.tar.gz")
+        with tarfile.open(archive) as opened:
+            found = {one.name: one for one in opened if not one.isdir()}
+            assert {top + path for path in LEFT} == set(found) - {"success"}
+            assert all(opened.extractfile(found[top + path]).read() == b"WEIGHTS" for path in LEFT)
+    assert "Not copied: /opt/ml/model/pipe is a named pipe." in done.stdout
+    assert "Not copied: /opt/ml/output/data/socket is a socket." in done.stdout
+    assert "/opt/ml/model/broken is a link to nothing, which is not there" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("os.symlink('{secret}', 'stolen')", "is a link to {secret}, which is outside of /opt/ml"),
+        ("open(b'caf\\xe9', 'w').close()", "caf\\xe9 has a name that is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["training", "processing"])
+def test_what_the_sdk_must_not_copy_fails_the_job_by_name(script, tmp_path, kind, more, words):
+    """A link leads to the machine's file for the SDK: in the container there may be none."""
+    secret = tmp_path / "secret"
+    secret.write_text("SECRET-OF-THE-LEARNER")
+    more, words = more.format(secret=secret), words.format(secret=secret)
+    if kind == "training":
+        call = ESTIMATOR + "estimator(output_path='file://out').fit({'train': 'file://in'})"
+    else:
+        call = (
+            SESSION
+            + """
+from sagemaker.processing import ProcessingOutput, ScriptProcessor
+output = ProcessingOutput(source='/opt/ml/processing/out', destination=f's3://{bucket}/leave')
+ScriptProcessor(command=['python3'], image_uri='mine:1', role=role, instance_count=1,
+                instance_type='local', sagemaker_session=sagemaker_session,
+                ).run('code/train.py', outputs=[output])
+"""
+        )
+    place = "/opt/ml/model" if kind == "training" else "/opt/ml/processing/out"
+    program = f"import os\nos.chdir('{place}')\nopen('good', 'w').write('x')\n{more}\n"
+    done = script(call, {"in/a.txt": "x", "code/train.py": program}, check=False)
+    assert done.returncode == 1
+    assert f"{place}/" in done.stdout and words in done.stdout, done.stdout
+    assert words in done.stderr.rstrip().splitlines()[-1]
+    if kind == "processing":
+        s3 = server.client("s3")
+        objects = s3.list_objects_v2(Bucket=BUCKET, Prefix="leave/")["Contents"]
+        assert [one["Key"] for one in objects] == ["leave/good"]
 
 
 def test_a_script_may_sign_with_keys_of_its_own(script):

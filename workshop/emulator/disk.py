@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -54,9 +54,10 @@ class Found:
 class Disk:
     """A folder of this machine that a container has as its ``/opt/ml``."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read ``folder``."""
+    def __init__(self, folder: Path, mounts: Iterable[tuple[str, str]] = ()) -> None:
+        """Read ``folder``; ``mounts`` are others, and where in the container they are mounted."""
         self._folder = folder
+        self._mounts = {tuple(target.strip("/").split("/")): path for path, target in mounts}
 
     def look(self, path: str) -> Found:
         """Return all below a folder of the container (``/opt/ml/…``). Where none is: nothing."""
@@ -128,6 +129,7 @@ class Disk:
         """
         left = [name for name in reversed(path.split("/")) if name not in ("", ".")]
         held = [os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)]
+        where = [*_ROOT]  # the last of them is open
         outside = 2  # how many folders above /opt/ml we are
         target, links = "", 0
         try:
@@ -146,6 +148,12 @@ class Disk:
                         outside = 1
                     else:
                         os.close(held.pop())
+                        where.pop()
+                    continue
+                mount = self._mounts.get((*where, name))
+                if mount is not None:
+                    held.append(os.open(mount, os.O_RDONLY | os.O_DIRECTORY))
+                    where.append(name)
                     continue
                 facts = os.stat(name, dir_fd=held[-1], follow_symlinks=False)
                 if stat.S_ISLNK(facts.st_mode):
@@ -155,10 +163,12 @@ class Disk:
                     if target.startswith("/"):
                         while len(held) > 1:
                             os.close(held.pop())
+                        where = [*_ROOT]
                         outside = 2
                     left += [one for one in reversed(target.split("/")) if one not in ("", ".")]
                 elif stat.S_ISDIR(facts.st_mode):
                     held.append(_opened(held[-1], name, _FOLDER))
+                    where.append(name)
                 elif left:
                     raise FileNotFoundError(_shown(path))
                 else:

@@ -34,6 +34,8 @@ from pathlib import Path
 from workshop.emulator import contract, engine, images, keys, sandbox, state
 from workshop.emulator.errors import WorkshopError
 
+#: Where a training job leaves what the SDK takes.
+_OUTPUTS = ("/opt/ml/model", "/opt/ml/output")
 # The SDK looks for "v2" in this line.
 _VERSION = "Docker Compose version v2.40.0-workshop"
 
@@ -132,12 +134,16 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
     environment = service.get("environment") or {}
     if isinstance(environment, list):
         environment = dict(entry.partition("=")[::2] for entry in environment)
-    mounts, inputs = [], []
+    mounts, inputs, outputs = [], [], []
     for volume in service.get("volumes") or ():
         source, target, *_ = volume.split(":")
         source_path = Path(os.path.normpath(source))
-        written = target.startswith("/opt/ml/output/") or source_path.is_relative_to(top)
-        written = written or _made_beside(top, source_path)
+        beside = _made_beside(top, source_path)
+        # The outputs of a processing job lie together in one folder that the SDK made.
+        is_output = target.startswith(_OUTPUTS) or (beside and beside != source_path)
+        if is_output:
+            outputs.append((source, target))
+        written = is_output or beside or source_path.is_relative_to(top)
         (mounts if written else inputs).append((source, target))
     return engine.Host(
         name=name,
@@ -147,6 +153,7 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
         environment=environment | _emulator_for_host(),
         mounts=mounts,
         inputs=inputs,
+        outputs=outputs,
     )
 
 

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workshop.emulator import files, images, sandbox, state
+from workshop.emulator import files, images, outputs, sandbox, state
+from workshop.emulator.disk import Disk, Missing
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.installer import Installer
 
@@ -41,8 +42,9 @@ class Host:
 
     ``entrypoint`` is empty where the image's own is wanted. ``mounts`` and ``inputs`` are pairs of
     a path on this machine, made when missing, and a path in the host. What the host changes in a
-    mount is changed; what it changes in an input it alone sees. Hosts of an ``isolated`` job reach
-    each other, and nothing else.
+    mount is changed; what it changes in an input it alone sees. ``outputs`` are those mounts that
+    somebody reads afterwards as plain files. Hosts of an ``isolated`` job reach each other, and
+    nothing else.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)
     mounts: Sequence[tuple[str, str]] = ()
     inputs: Sequence[tuple[str, str]] = ()
+    outputs: Sequence[tuple[str, str]] = ()
     directory: str = "/"
     isolated: bool = False
 
@@ -194,9 +197,27 @@ class Job:
                             self.stop()
                 if self._stopping is not None and time.monotonic() > self._stopping:
                     self._signal(signal.SIGUSR1)
-        if first_failure is None:
-            return Result(0)
-        return _failure(*first_failure, log_file)
+        missing = self._settle(write)
+        if first_failure is not None:
+            return _failure(*first_failure, log_file)
+        return Result(1, missing, missing) if missing else Result(0)
+
+    def _settle(self, write: Callable[[str, bytes], None]) -> str:
+        """Leave plain files in the hosts' outputs; return what of them is missing, if anything."""
+        missing: list[Missing] = []
+        for index, host in enumerate(self._hosts):
+            disk = Disk(self._folder / str(index) / "ml", [*host.mounts, *host.inputs])
+            for source, target in host.outputs:
+                for one in outputs.settle(disk, Path(source), target):
+                    write(host.name, f"Not copied: {one}.\n".encode())
+                    missing += [one] if isinstance(one, Missing) else []
+        if not missing:
+            return ""
+        more = f" And {len(missing) - 1} more: see above." if missing[1:] else ""
+        return (
+            f"{missing[0]}, so it was not copied. All else was.{more} "
+            "Copy the file itself, or rename it."
+        )
 
     def label(self, name: str, lines: bytes) -> bytes:
         """Return a host's lines as a screen shows them: where there are several, with its name."""
@@ -254,8 +275,12 @@ class Job:
         mounts = [(source, target, None) for source, target in host.mounts]
         for number, (source, target) in enumerate(host.inputs):
             mounts.append((source, target, str(place / "changes" / str(number))))
-        for source, *_ in mounts:
+        for source, target, _ in mounts:
             os.makedirs(source, exist_ok=True)
+            if target.startswith(f"{sandbox.OPT_ML}/"):
+                (place / "ml" / target.removeprefix(f"{sandbox.OPT_ML}/")).mkdir(
+                    parents=True, exist_ok=True
+                )
         environment = {
             "PATH": path,
             "LANG": "C.UTF-8",
