@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -341,7 +342,9 @@ def _become(command: list[str], environment: dict[str, str]) -> None:
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
+        # A folder of PATH that may not be read hides that it is in none of them.
+        here = os.sep in command[0] or shutil.which(command[0], path=environment["PATH"])
+        missing = not here or isinstance(error, FileNotFoundError)
         why = "there is no such program" if missing else error.strerror
         typer.echo(f"lab: cannot run {command[0]}: {why}.", err=True)
         raise typer.Exit(127 if missing else 126) from None

@@ -61,8 +61,8 @@ def test_connect_says_where_calls_go_and_the_learner_is_the_role(tmp_path):
 
 def test_an_emulator_that_does_not_start_is_one_message_without_a_traceback(tmp_path, monkeypatch):
     broken = tmp_path / "state"
-    (broken / "s3").mkdir(parents=True)
-    (broken / "s3/index.sqlite").write_text("not a database " * 100)
+    broken.mkdir()
+    (broken / "s3").write_text("no folder")
     monkeypatch.setenv("WORKSHOP_STATE", str(broken))
     client = notebook("import workshop; workshop.connect()", folder=tmp_path)
     with pytest.raises(CellExecutionError):

@@ -242,7 +242,8 @@ def test_a_killed_training_goes_on(few, tmp_path, lab):
     checkpoints = tmp_path / "checkpoints"
     arguments = ("--epochs", 40, "--batch-size", 50, "--checkpoint-dir", checkpoints)
 
-    first = start(main, *arguments, **variables, SM_MODEL_DIR=str(tmp_path / "lost"))
+    lost = dict.fromkeys(("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"), str(tmp_path / "lost"))
+    first = start(main, *arguments, **variables, **lost)
     deadline = time.monotonic() + 120
     while not (checkpoints / "checkpoint-003.keras").exists():
         assert first.poll() is None and time.monotonic() < deadline

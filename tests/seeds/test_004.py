@@ -127,7 +127,9 @@ estimator.fit({{'train': f'{{data_path}}/train.csv'}})
 client = boto3.client('sagemaker')
 experiment_name = 'xgboost-evaluation'
 def create_experiment(experiment_name):
-    if not client.list_experiments()['ExperimentSummaries']:
+    found = client.search(Resource='Experiment', SearchExpression={{'Filters': [
+        {{'Name': 'ExperimentName', 'Operator': 'Equals', 'Value': experiment_name}}]}})
+    if not found['Results']:
         client.create_experiment(ExperimentName=experiment_name)
 def create_trial(experiment_name):
     name = f'{{experiment_name}}-{{int(time.time())}}'
