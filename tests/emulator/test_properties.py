@@ -323,6 +323,24 @@ def test_any_change_of_a_valid_request_is_answered_and_its_job_ends(operation, d
         )
 
 
+@pytest.mark.parametrize("operation", ["CreateProcessingJob", "CreateTrainingJob"])
+def test_a_member_that_is_null_is_one_that_is_not_there(operation):
+    """As some programs send what they leave out."""
+    request = copy.deepcopy(job_requests.BASES[operation])
+    kind = operation.removeprefix("Create").removesuffix("Job")
+    request[f"{kind}JobName"] = name = f"{kind.lower()}-nulls"
+    member = "AppSpecification" if kind == "Processing" else "AlgorithmSpecification"
+    request[member] |= {"ContainerEntrypoint": ["true"], "ContainerArguments": None}
+    shape = validation._model().operation_model(operation).input_shape
+    request |= dict.fromkeys(set(shape.members) - set(shape.required_members) - set(request))
+    for wanted in ("ProcessingInputs", "InputDataConfig"):
+        if wanted in request:
+            request[wanted] = None
+    status, answer = post(operation, request)
+    assert status == 200, answer
+    assert ended(name)[f"{kind}JobStatus"] == "Completed"
+
+
 QUERY = [
     *("tagging", "acl", "versioning", "uploads", "uploadId", "partNumber", "delete", "policy"),
     *("list-type", "max-keys", "prefix", "delimiter", "versionId", "restore", "select", "cors"),

@@ -297,11 +297,20 @@ _SHAPES = {
 
 
 def _parsed(body: bytes) -> dict:
-    """Return a request. JSON has no NaN and no Infinity, though Python's parser takes them."""
+    """Return a request. JSON has no NaN and no Infinity, though Python's parser takes them.
+
+    A member that is null is one that is not there (https://smithy.io/2.0/aws/protocols/
+    aws-json-1_1-protocol.html, "Shape serialization").
+    """
     try:
         if len(body) > _LARGEST:
             raise ValueError(f"it has {len(body)} bytes, {_LARGEST} may be")
-        request = json.loads(body or b"{}", parse_constant=_no_number, parse_float=_finite)
+        request = json.loads(
+            body or b"{}",
+            parse_constant=_no_number,
+            parse_float=_finite,
+            object_pairs_hook=lambda members: {k: v for k, v in members if v is not None},
+        )
         if not isinstance(request, dict):
             raise ValueError("it is no object")
         json.dumps(request, ensure_ascii=False).encode()  # no half of a character
