@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from workshop.emulator import keys, operations, server, validation
+from workshop.emulator import keys, operations, server, state, validation
 
 from . import job_requests
 from .by_boto3 import BUCKET, ended, log, process, taken, train
@@ -78,6 +78,7 @@ def starts_again():
     server.stop()
     sagemaker = server.client("sagemaker")
     assert all_of_it() == before
+    assert not [*state.folder("set-aside").iterdir()]
 
 
 def _until_ended(all_of_it) -> bool:
@@ -332,10 +333,10 @@ def test_a_member_that_is_null_is_one_that_is_not_there(operation):
     member = "AppSpecification" if kind == "Processing" else "AlgorithmSpecification"
     request[member] |= {"ContainerEntrypoint": ["true"], "ContainerArguments": None}
     shape = validation._model().operation_model(operation).input_shape
-    request |= dict.fromkeys(set(shape.members) - set(shape.required_members) - set(request))
-    for wanted in ("ProcessingInputs", "InputDataConfig"):
-        if wanted in request:
-            request[wanted] = None
+    request |= dict.fromkeys(set(shape.members) - set(request))
+    for given_here in ("ProcessingInputs", "InputDataConfig", "StoppingCondition"):
+        if given_here in request:
+            request[given_here] = None
     status, answer = post(operation, request)
     assert status == 200, answer
     assert ended(name)[f"{kind}JobStatus"] == "Completed"

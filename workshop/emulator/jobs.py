@@ -123,6 +123,7 @@ class Jobs:
         except BaseException:
             with self._lock:
                 del self._jobs[kind, job.name]
+            _remove(job.folder)
             raise
         any(one.gives_pool_to(job) for one in others if one.kind == kind)
         return job
@@ -173,7 +174,7 @@ class _Job:
         self._settings = settings | dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
         self.name = request[f"{self.kind.title()}JobName"]
         self.tags = request.get("Tags", [])
-        self.folder = state.folder("sagemaker", f"{self.kind}-{self.name}")
+        self.folder = state.folder("sagemaker") / f"{self.kind}-{self.name}"
         self.arn = f"arn:aws:sagemaker:{region}:{jobs.account}:{self.kind}-job/{self.name}"
         now = time.time()
         self._created = now
@@ -541,6 +542,11 @@ class _TrainingJob(_Job):
             "HyperParameters": request.get("HyperParameters", {}),
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [],
+            # Without one, a day (API_StoppingCondition.html).
+            "StoppingCondition": {
+                "MaxRuntimeInSeconds": 86400,
+                **request.get("StoppingCondition", {}),
+            },
             "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
             "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
             # AWS answers it always; sagemaker/estimator.py asks for it in attach().
@@ -607,7 +613,7 @@ class _TrainingJob(_Job):
         self._tell()
 
     def _run(self) -> None:
-        waiting = self.request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        waiting = self.description["StoppingCondition"].get("MaxWaitTimeInSeconds")
         limit = threading.Timer(waiting or math.inf, self.stop, ["MaxWaitTimeExceeded"])
         limit.daemon = True
         if waiting:
@@ -665,9 +671,9 @@ class _TrainingJob(_Job):
             watches.append(transfer.Watch(beside, Disk(disk), "/opt/ml", uri))
         self._secondary("Training", "Training image download completed. Training in progress.")
         try:
-            left = self.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400) - self._ran
+            limit = self.description["StoppingCondition"]["MaxRuntimeInSeconds"]
             hosts = [self._host(*one) for one in zip(self.machines, disks, strict=True)]
-            return self._run_hosts(hosts, left), disks
+            return self._run_hosts(hosts, limit - self._ran), disks
         finally:
             for watch in watches:
                 watch.close()
