@@ -75,7 +75,7 @@ def bare(folder: Path, mounts: dict[str, str]) -> float:
         entrypoint=["python", "-c", STOPWATCH],
         mounts=[(str(folder), "/opt/ml/code"), *((a, b) for b, a in mounts.items())],
     )
-    result = engine.Job([host]).run(output.write)
+    result = engine.Job([host]).run(lambda _, lines: output.write(lines))
     if result.exit_code:
         raise SystemExit(output.getvalue().decode())
     return float(output.getvalue().split(b"SECONDS")[1])

@@ -18,6 +18,7 @@ import functools
 import http.client
 import json
 import logging
+import operator
 import os
 import re
 import socket
@@ -69,15 +70,13 @@ def is_ours(port: int) -> bool:
     When the emulator has ended, anybody may take its port, and would be shown keys and data. Where
     the system does not tell whose it is, any will do. (proc(5), /proc/net/tcp)
     """
+    listening = (f"0100007F:{port:04X}", "0A", str(os.geteuid()))
+    facts = operator.itemgetter(1, 3, 7)  # address, state, user
     try:
-        with open("/proc/net/tcp") as file:
-            rows = [line.split() for line in file][1:]
+        with open("/proc/net/tcp") as file:  # those that listen come first
+            return any(facts(line.split()) == listening for line in file)
     except OSError:
         return _answers(port)
-    listening = f"0100007F:{port:04X}"
-    return any(
-        row[1] == listening and row[3] == "0A" and int(row[7]) == os.geteuid() for row in rows
-    )
 
 
 def _bytes(text: str | bytes) -> bytes:
