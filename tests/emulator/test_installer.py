@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import subprocess
 import sys
+import tarfile
 import threading
+import time
 import uuid
 
 import pytest
@@ -159,26 +162,69 @@ def test_no_job_can_poison_the_packages_of_another(install, index):
     assert "WROTE" not in install(text, index, before=POISON).stdout  # what is kept now
 
 
-def test_a_job_that_is_stopped_while_it_installs_leaves_nothing(python, tmp_path):
+HOSTILE_BUILD = """
+import os, zipfile
+
+head = "Metadata-Version: 2.1\\nName: hostile\\nVersion: 1.0\\n"
+facts, file = "hostile-1.0.dist-info", "hostile-1.0-py3-none-any.whl"
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    os.mkdir(f"{folder}/{facts}")
+    open(f"{folder}/{facts}/METADATA", "w").write(head)
+    return facts
+
+def build_wheel(folder, settings=None, metadata=None):
+    tag = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    with zipfile.ZipFile(f"{folder}/{file}", "w") as wheel:
+        for name, text in {"METADATA": head, "WHEEL": tag, "RECORD": ""}.items():
+            wheel.writestr(f"{facts}/{name}", text)
+    os.rename("/opt/python/bin", "/opt/python/mine")
+    os.symlink("VICTIM", "/opt/python/bin")
+    return file
+"""
+
+
+def test_a_package_that_makes_links_while_it_is_built_reaches_no_file_of_the_learners(
+    install, index, wheels, tmp_path
+):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "python-notes.txt").write_text("the learner's")
+    with tarfile.open(wheels / "hostile-1.0.tar.gz", "w:gz") as archive:
+        files = {
+            "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+            'backend-path = ["."]\n',
+            "backend.py": HOSTILE_BUILD.replace("VICTIM", str(victim)),
+        }
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"hostile-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    text = f"hostile  # {uuid.uuid4()}\n"
+    done = install(text, index)
+    assert "Successfully installed hostile-1.0" in done.stdout
+    assert [path.name for path in victim.iterdir()] == ["python-notes.txt"]
+
+
+def test_jobs_that_are_stopped_while_they_install_or_wait_leave_nothing(install):
     class Slow(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             asked.set()
             over.wait(60)
 
     asked, over = threading.Event(), threading.Event()
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code/requirements.txt").write_text(unique())
+    text = unique()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
-        job = python(
-            INSTALL,
-            volumes=[f"{tmp_path}/code:/opt/ml/code"],
-            outer=NOWHERE | {"PIP_FIND_LINKS": f"http://127.0.0.1:{served.server_port}/"},
-            popen=True,
-        )
+        settings = NOWHERE | {"PIP_FIND_LINKS": f"http://127.0.0.1:{served.server_port}/"}
+        installs = install(text, settings, popen=True)
         assert asked.wait(60)
-        job.terminate()
-        job.communicate(timeout=30)
+        waits = install(text, settings, before="print('on', flush=True)", popen=True)
+        assert waits.stdout.readline() == b"on\n"
+        time.sleep(1)
+        for job in (waits, installs):
+            job.terminate()
+            job.communicate(timeout=30)
         over.set()
         served.shutdown()
     assert list(state.folder("jobs").iterdir()) == []

@@ -35,7 +35,7 @@ from workshop.emulator import contract, engine, images, keys, sandbox, state
 from workshop.emulator.errors import WorkshopError
 
 #: Where a training job leaves what the SDK takes.
-_OUTPUTS = ("/opt/ml/model", "/opt/ml/output")
+_OUTPUTS = ("/opt/ml/model/", "/opt/ml/output/")
 # The SDK looks for "v2" in this line.
 _VERSION = "Docker Compose version v2.40.0-workshop"
 
@@ -140,7 +140,7 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
         source_path = Path(os.path.normpath(source))
         beside = _made_beside(top, source_path)
         # The outputs of a processing job lie together in one folder that the SDK made.
-        is_output = target.startswith(_OUTPUTS) or (beside and beside != source_path)
+        is_output = f"{target}/".startswith(_OUTPUTS) or (beside and beside != source_path)
         if is_output:
             outputs.append((source, target))
         written = is_output or beside or source_path.is_relative_to(top)

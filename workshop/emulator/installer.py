@@ -8,6 +8,7 @@ job but the text of the file.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,6 +20,7 @@ import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 from workshop.emulator import state
 
@@ -47,6 +49,7 @@ class Installer:
         self._door.bind(f"/proc/self/fd/{here}/installer")
         os.close(here)
         self._door.listen()
+        self._over = threading.Event()
         self._threads = [threading.Thread(target=self._serve)]
 
     def __enter__(self) -> Installer:
@@ -54,6 +57,7 @@ class Installer:
         return self
 
     def __exit__(self, *_) -> None:
+        self._over.set()
         self._door.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:  # the first one adds the others
             thread.join()
@@ -79,26 +83,47 @@ class Installer:
             thread.start()
 
     def _answer(self, asking: socket.socket) -> None:
-        def say(**answer: object) -> None:
-            asking.sendall(json.dumps(answer).encode() + b"\n")
-
-        with asking, contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # no request
+        with asking, contextlib.suppress(OSError):  # nobody waits for the answer any more
             asking.settimeout(60)
-            with asking.makefile("rb") as file:
-                request = json.loads(file.readline(_LONGEST))
-            text, settings = str(request["requirements"]), request["settings"]
+            try:
+                with asking.makefile("rb") as file:
+                    request = json.loads(file.readline(_LONGEST))
+                text, settings = str(request["requirements"]), request["settings"]
+            except (ValueError, LookupError, TypeError):
+                return  # no request
             if _PLACE.search(text) or settings != self._settings:
-                return say(ask_pip=True)
+                _say(asking, ask_pip=True)
+                return
             key = _key(text)
             with open(_kept() / f"{key}.lock", "w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # another host, another job
-                kept = _kept() / key
-                if kept.is_dir():
-                    return say(kept=f"{_KEPT}/{key}", ask_pip=True)
-                code, made = self._pip(text, lambda data: say(output=data.decode("latin-1")))
-                if code == 0:
-                    _keep(made, kept)
-                return say(code=code, **({"kept": f"{_KEPT}/{key}"} if code == 0 else {}))
+                if self._locked(lock):
+                    self._install(asking, text, key)
+
+    def _locked(self, lock: IO) -> bool:
+        """Wait while another host or job installs the same; return False when this job is over."""
+        while not self._over.is_set():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                self._over.wait(0.1)
+        return False
+
+    def _install(self, asking: socket.socket, text: str, key: str) -> None:
+        kept = _kept() / key
+        if kept.is_dir():
+            _say(asking, kept=f"{_KEPT}/{key}", ask_pip=True)
+            return
+        code, made = self._pip(text, lambda data: _say(asking, output=data.decode("latin-1")))
+        if code == 0:
+            _keep(made, kept)
+            _say(asking, code=0, kept=f"{_KEPT}/{key}")
+        else:
+            _say(asking, code=code)
+
+
+def _say(asking: socket.socket, **answer: object) -> None:
+    asking.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _kept() -> Path:
@@ -116,14 +141,22 @@ def _key(text: str) -> str:
 
 
 def _keep(environment: Path, kept: Path) -> None:
-    """Keep the packages of an environment, and their programs."""
-    incoming = environment / "kept"
-    (packages,) = environment.glob("lib/python*/site-packages")
+    """Keep the packages of an environment, and their programs.
+
+    Code of the packages may have run in it. Raises OSError where it has put a link in the place of
+    a folder: that would lead to the learner's files.
+    """
+    incoming, programs = environment / "kept", environment / "bin"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = environment / "lib" / version / "site-packages"
+    for folder in (programs, environment / "lib", packages.parent, packages):
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "is a link", str(folder))
     (packages / "_base.pth").unlink()
     incoming.mkdir()
-    for path in (environment / "bin").iterdir():
+    for path in programs.iterdir():
         if re.match(r"python|pip", path.name):
             path.unlink()
-    (environment / "bin").rename(incoming / "bin")
+    programs.rename(incoming / "bin")
     packages.rename(incoming / "packages")
     incoming.rename(kept)
