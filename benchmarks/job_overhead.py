@@ -30,7 +30,7 @@ from sagemaker.local import LocalSession
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 from sagemaker.tensorflow import TensorFlow, TensorFlowProcessor
 
-from workshop.emulator import engine
+from workshop.emulator.containers import engine
 
 REPEATS = 5
 AIMS = {"processing": 1.5, "training": 3.0}  # seconds, in local mode

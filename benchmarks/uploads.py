@@ -23,10 +23,10 @@ BUCKET = "sagemaker-benchmark"
 
 def emulator(folder: str):
     """Start an emulator with its state in ``folder`` and a bucket; return an S3 client of it."""
-    from workshop.emulator import server
+    from workshop.emulator.client import daemon
 
     os.environ["WORKSHOP_STATE"] = folder
-    s3 = server.client("s3")
+    s3 = daemon.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     return s3
 
@@ -45,7 +45,7 @@ def compare(s3, peer, prefix: str, files: int) -> tuple[float, float]:
 
 
 def main(files: int = 10_000, objects: int = 100_000) -> int:
-    from workshop.emulator import server
+    from workshop.emulator.client import daemon
 
     with tempfile.TemporaryDirectory() as many, tempfile.TemporaryDirectory() as one:
         s3, peer = emulator(many), emulator(one)
@@ -60,7 +60,7 @@ def main(files: int = 10_000, objects: int = 100_000) -> int:
             found[f"at {objects:,} objects"] = compare(s3, peer, "last", files // 10)
         for folder in (many, one):
             os.environ["WORKSHOP_STATE"] = folder
-            server.stop()
+            daemon.stop()
     for name, (ours, other) in found.items():
         print(f"{name:>20}: {ours:.2f} ms a file, {other:.2f} ms of the peer, {ours / other:.2f} ×")
     worst = max(ours / other for ours, other in found.values())

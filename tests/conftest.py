@@ -13,10 +13,12 @@ from importlib.machinery import PathFinder
 import psutil
 import pytest
 
-from workshop import ROOT, extras
+from workshop import extras
 from workshop.course import manifest
-from workshop.emulator import sandbox, server
+from workshop.emulator.client import daemon
+from workshop.emulator.containers import sandbox
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 # A shell starts what runs in its background with Ctrl-C ignored, and programs inherit that; the
 # tests of Ctrl-C need it as it usually is.
@@ -134,7 +136,7 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
     # After kill -9 nobody ends the servers of this process: they watch it, and end by themselves.
     os.environ["WORKSHOP_OWNER"] = str(os.getpid())
     yield folder
-    server.stop()
+    daemon.stop()
     os.environ.clear()
     os.environ.update(before)
 
@@ -143,8 +145,8 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
 def empty_buckets(own_state):
     """Leave no object in S3 to the next file of tests: which one that is, is up to the workers."""
     yield
-    if server.status():
-        s3 = server.client("s3")
+    if daemon.status():
+        s3 = daemon.client("s3")
         for bucket in s3.list_buckets()["Buckets"]:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
             for page in pages:

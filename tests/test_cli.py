@@ -19,9 +19,10 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from workshop import ROOT, cli, machine, terminal
+from workshop import cli, machine, terminal
 from workshop.course import checks, manifest
-from workshop.emulator import server
+from workshop.emulator.client import daemon
+from workshop.paths import ROOT
 
 
 def lab(*arguments, **more) -> subprocess.CompletedProcess:
@@ -72,7 +73,7 @@ def test_exec():
     code = "import os, sys; print(os.environ['AWS_ENDPOINT_URL'], sys.argv[1:]); sys.exit(7)"
     found = lab("exec", "--", "python", "-c", code, "--help", "-k", cwd="/")
     assert found.returncode == 7
-    assert found.stdout == f"{server.ensure()} ['--help', '-k']\n"
+    assert found.stdout == f"{daemon.ensure()} ['--help', '-k']\n"
     assert lab("exec", "python", "-c", "import sys; print(sys.executable)").stdout.startswith(
         sys.prefix
     )
@@ -138,7 +139,10 @@ def test_clean_asks_first(tmp_path):
 def test_clean_ends_the_server_before_it_says_so(tmp_path):
     """Also one that hangs, and has folders in its way that are closed to their owner."""
     environment = os.environ | {"WORKSHOP_STATE": str(tmp_path / "state")}
-    code = "from workshop.emulator import server; server.ensure(); print(server.status()['pid'])"
+    code = (
+        "from workshop.emulator.client import daemon; daemon.ensure(); "
+        "print(daemon.status()['pid'])"
+    )
     process = int(subprocess.check_output([sys.executable, "-c", code], env=environment))
     os.kill(process, signal.SIGSTOP)
     closed = tmp_path / "state" / "instances" / "job" / "closed"

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 

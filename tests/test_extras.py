@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from workshop import ROOT, extras
+from workshop import extras
 from workshop.course import manifest
 from workshop.emulator import state
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 LAB3 = ROOT / "requirements-lab3.txt"
 

@@ -14,19 +14,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 #: Starts a server and a job, tells their numbers, and waits to be killed.
 TESTS = """
 import json, os, time
 import psutil, pytest
 from pathlib import Path
-from workshop.emulator import server, settings
+from workshop.emulator.client import daemon
+from workshop.emulator import settings
 
 @pytest.mark.parametrize("number", range(2))
 def test_that_is_killed(number):
     seconds = f"600.{os.getpid()}"
-    server.client("sagemaker").create_processing_job(
+    daemon.client("sagemaker").create_processing_job(
         ProcessingJobName="killed",
         ProcessingResources={"ClusterConfig": {
             "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
@@ -41,7 +42,7 @@ def test_that_is_killed(number):
         for one in psutil.process_iter(["cmdline"]):
             if one.info["cmdline"] == ["sleep", seconds]:
                 job = one.pid
-    told = {"test": os.getpid(), "server": server.status()["pid"], "job": job}
+    told = {"test": os.getpid(), "server": daemon.status()["pid"], "job": job}
     incoming = Path(__file__).with_name(f"incoming-{number}")
     incoming.write_text(json.dumps(told))
     incoming.rename(incoming.with_name(f"told-{number}"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 NAMES = ("python3", "python3.12", "python3.11", "python3.10", "python")
@@ -177,17 +177,11 @@ def test_set_up_once(checkout):
     folder, _ = paths.read_text().splitlines()
     assert folder == str(checkout)
     hooks = 'import sys; print([name for name in sys.modules if name.startswith("workshop.")])'
-    for name in ("emulator", "account"):
-        (checkout / "workshop" / name).mkdir()
-        (checkout / "workshop" / name / "hook.py").touch()
+    (checkout / "workshop" / "startup.py").touch()
     for settings, names in (
         ({}, "[]"),
-        ({"WORKSHOP_ENDPOINT": "x"}, "['workshop.emulator', 'workshop.emulator.hook']"),
-        ({"WORKSHOP_AWS": "1"}, "['workshop.account', 'workshop.account.hook']"),
-        (
-            {"WORKSHOP_AWS": "1", "WORKSHOP_ENDPOINT": "x"},
-            "['workshop.emulator', 'workshop.emulator.hook']",
-        ),
+        ({"WORKSHOP_ENDPOINT": "x"}, "['workshop.startup']"),
+        ({"WORKSHOP_AWS": "1"}, "['workshop.startup']"),
     ):
         python = checkout / ".venv" / "bin" / "python"
         found = call(checkout, "-I", "-c", hooks, program=str(python), **settings)

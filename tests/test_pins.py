@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from workshop import ROOT, pins
+from workshop import pins
 from workshop.course import manifest
-from workshop.emulator import server
+from workshop.emulator.client import daemon
+from workshop.paths import ROOT
 
 pytestmark = pytest.mark.slow
 LAB3 = pytest.mark.lab3
@@ -126,7 +127,7 @@ def run(environment, index, tmp_path):
 @pytest.fixture
 def lab(run):
     """Call `./lab exec -- COMMAND` with the throw-away `.venv`."""
-    server.ensure()
+    daemon.ensure()
     return lambda *command, **settings: run(
         "python", "-I", "-m", "workshop", "exec", "--", *command, **settings
     )

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from workshop import prices
-from workshop.emulator import server, settings
+from workshop.emulator import settings
+from workshop.emulator.client import daemon
 from workshop.emulator.errors import WorkshopError
 
 
@@ -145,7 +146,7 @@ def test_an_unreadable_record_is_no_record(tmp_path):
 @pytest.mark.slow
 def test_what_a_spot_job_is_billed_for_agrees_with_its_estimate():
     """The estimate's saving, on a job that runs long enough for whole seconds to tell."""
-    server.client("s3").create_bucket(Bucket="sagemaker-prices")
+    daemon.client("s3").create_bucket(Bucket="sagemaker-prices")
     request = training(
         "prices-spot",
         EnableManagedSpotTraining=True,
@@ -162,7 +163,7 @@ def test_what_a_spot_job_is_billed_for_agrees_with_its_estimate():
     request["ResourceConfig"]["VolumeSizeInGB"] = 1
     saving = int(re.search(r"usual saving of (\d+)%", prices.estimate(request))[1]) / 100
 
-    client = server.client("sagemaker")
+    client = daemon.client("sagemaker")
     client.create_training_job(**request)
     deadline = time.monotonic() + 60
     while True:

@@ -17,10 +17,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from papermill.parameterize import parameterize_notebook
 
-from workshop import ROOT
 from workshop.account import doctor
 from workshop.course import build, manifest, notebooks, run
-from workshop.emulator import connection, engine, records, server, settings
+from workshop.emulator import settings
+from workshop.emulator.client import connection, daemon
+from workshop.emulator.containers import engine
+from workshop.emulator.service.sagemaker import records
+from workshop.paths import ROOT
 
 LABS = [lab for lab in manifest.labs() if lab.sections]
 #: What a cell that is compared may print differently: [(regex, replacement), …].
@@ -153,7 +156,7 @@ def printed(cell: nbformat.NotebookNode) -> set[str]:
 
 
 def arrays_in_s3(prefix: str) -> dict[str, bytes]:
-    s3, bucket = server.client("s3"), "sagemaker-us-east-1-123456789012"
+    s3, bucket = daemon.client("s3"), "sagemaker-us-east-1-123456789012"
     listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
     return {
         one["Key"].removeprefix(prefix): s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()

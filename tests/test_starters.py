@@ -8,9 +8,9 @@ import nbformat
 import pytest
 
 import workshop
-from workshop import ROOT
 from workshop.course import gaps, ladder, manifest, notebooks
-from workshop.emulator import connection, server
+from workshop.emulator.client import connection, daemon
+from workshop.paths import ROOT
 
 SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
 IDS = [section.notebook for _, section in SECTIONS]
@@ -40,7 +40,7 @@ def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch)
     """It then says what to do, and nothing else."""
     parameters = {}
     if section.number in MODELS:
-        s3 = server.client("s3")
+        s3 = daemon.client("s3")
         s3.create_bucket(Bucket="sagemaker-us-east-1-123456789012")
         s3.put_object(Bucket="sagemaker-us-east-1-123456789012", Key=MODELS[section.number])
         parameters = {"LOCAL": True}  # else it is a training job that is looked for

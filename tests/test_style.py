@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from workshop import ROOT
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 #: What `clean` leaves in the state folder: the progress, and work that was set aside.
 LEARNERS_OWN = ("progress*.json", "kept")
@@ -112,7 +112,7 @@ def start(
 ) -> None:
     """Open JupyterLab, connected to the emulated AWS. Arguments (--no-browser) go to it."""
     from workshop import machine, pins
-    from workshop.emulator import connection
+    from workshop.emulator.client import connection
 
     if docker:
         os.environ["WORKSHOP_DOCKER"] = "1"
@@ -152,7 +152,7 @@ def exec_(
 ) -> None:
     """Run any program with the emulated AWS: ./lab exec -- python train.py"""
     from workshop import pins
-    from workshop.emulator import connection
+    from workshop.emulator.client import connection
 
     os.environ.update(pins.settings())
     _become([*command, *ctx.args], _own_account() if aws else connection.environment())
@@ -163,9 +163,9 @@ def interrupt(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The name of a training job.")],
 ) -> None:
     """Take the spot instance of a training job away, as AWS may do at any time."""
-    from workshop.emulator import server
+    from workshop.emulator.client import daemon
 
-    server.interrupt(job)
+    daemon.interrupt(job)
     typer.echo(f"{job} lost its instance. It goes on with another one, from its checkpoint.")
 
 
@@ -276,7 +276,9 @@ def clean(
 
         raise typer.Exit(account_clean.clean(ask=None if yes else typer.confirm))
     from workshop import terminal
-    from workshop.emulator import engine, files, server, state
+    from workshop.emulator import files, state
+    from workshop.emulator.client import daemon
+    from workshop.emulator.containers import engine
 
     running = ", ".join(job.name for job in engine.running())
     if running:
@@ -290,7 +292,7 @@ def clean(
     but = f" (not {stays})" if own else ""
     if not yes and not typer.confirm(f"Remove {names}{but}?"):
         raise typer.Exit(1)
-    server.stop()
+    daemon.stop()
     for folder in folders:
         gone = set(top.iterdir()) - set(own) if folder == top and own else [folder]
         for path in gone:

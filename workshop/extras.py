@@ -12,10 +12,11 @@ import time
 from importlib import util
 from pathlib import Path
 
-from workshop import ROOT
 from workshop.course import manifest
-from workshop.emulator import images, state
+from workshop.emulator import state
+from workshop.emulator.containers import images
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 from workshop.pins import pinned
 
 #: The line of a requirements file that says how big its packages are.

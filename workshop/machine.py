@@ -12,10 +12,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from workshop import ROOT, extras, pins, terminal
+from workshop import extras, pins, terminal
 from workshop.course import manifest
-from workshop.emulator import sandbox, server, state
+from workshop.emulator import state
+from workshop.emulator.client import daemon
+from workshop.emulator.containers import sandbox
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 from workshop.terminal import Check
 
 DISK_GB = 1.0  # what jobs and their results need, once set-up is done
@@ -119,7 +122,7 @@ def _state_folder() -> Check:
 
 def _server() -> Check:
     try:
-        return Check("emulated AWS", "ok", f"answers at {server.ensure()}")
+        return Check("emulated AWS", "ok", f"answers at {daemon.ensure()}")
     except (WorkshopError, OSError) as error:
         return Check("emulated AWS", "FIX", str(error))
 

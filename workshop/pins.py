@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from workshop.emulator import contract
+from workshop.emulator.containers import contract
 from workshop.emulator.errors import WorkshopError
 
 if sys.version_info >= (3, 11):
@@ -73,8 +73,8 @@ def estimate(request: dict, region: str = "us-east-1", records: Path | None = No
     """Say what a job would cost on AWS, in words that fit after "costs", "will cost".
 
     `request` is what boto3's create_processing_job or create_training_job takes. `records` is the
-    folder of `workshop.emulator.records`: a job with the same base name there tells how long this
-    one may take. Never raises for what the table does not know; it says so.
+    folder of `workshop.emulator.service.sagemaker.records`: a job with the same base name there
+    tells how long this one may take. Never raises for what the table does not know; it says so.
     """
     kind, resources = _resources(request)
     instances = [

@@ -11,6 +11,7 @@ from importlib import metadata, util
 import pytest
 
 import workshop
+from workshop import learner
 from workshop.account import connection, hook
 from workshop.emulator.errors import WorkshopError
 
@@ -68,7 +69,7 @@ def test_the_emulator_comes_first(monkeypatch):
     """Where both are set, nothing may reach AWS."""
     monkeypatch.setitem(os.environ, "WORKSHOP_AWS", "1")
     monkeypatch.setitem(os.environ, "WORKSHOP_ENDPOINT", "http://127.0.0.1:1")
-    assert not workshop._in_own_account()
+    assert not learner._in_own_account()
 
 
 def test_checks_do_not_apply(monkeypatch, capsys):
@@ -84,10 +85,13 @@ def test_the_environment_of_a_program(aws):
     assert settings["AWS_ACCESS_KEY_ID"] == "AKIALEARNER"
     assert "AWS_ENDPOINT_URL" not in settings and "WORKSHOP_ENDPOINT" not in settings
     first, second = settings["PATH"].split(os.pathsep)[:2]
-    assert (first, second) == (str(workshop.ROOT / "workshop/emulator/bin"), f"{sys.prefix}/bin")
+    assert (first, second) == (
+        str(workshop.ROOT / "workshop/emulator/containers/bin"),
+        f"{sys.prefix}/bin",
+    )
     settings, _ = connection.environment(stand_in=False)
     assert settings["PATH"].startswith(f"{sys.prefix}/bin{os.pathsep}")
-    assert str(workshop.ROOT / "workshop/emulator/bin") not in settings["PATH"]
+    assert str(workshop.ROOT / "workshop/emulator/containers/bin") not in settings["PATH"]
 
 
 @pytest.mark.parametrize("verb", [["exec", "--aws", "true"], ["clean", "--aws"]])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from cfnlint.api import ManualArgs, lint_file
 from cfnlint.decode import cfn_yaml
 
-from workshop import ROOT, account
+from workshop import account
 from workshop.account import identity
+from workshop.paths import ROOT
 
 from .conftest import TAGS
 

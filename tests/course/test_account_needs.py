@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from workshop import ROOT, prices
+from workshop import prices
 from workshop.course import manifest
+from workshop.paths import ROOT
 
 SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
 #: The framework whose image a class of the SDK takes.

@@ -8,9 +8,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from workshop import ROOT
 from workshop.course import build
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 from .tiny import ONE, SCRIPT_WITH_TASK, TWO, WITH_TASK
 
@@ -267,7 +267,7 @@ def test_only_what_is_stale_is_executed(course, monkeypatch, capsys):
         return notebook
 
     monkeypatch.setattr(build, "_execute", execute)
-    monkeypatch.setattr(build.server, "ensure", lambda: "")
+    monkeypatch.setattr(build.daemon, "ensure", lambda: "")
     two = course / "source" / "Lab1-Tiny" / "2-two.py"
     two.write_text(two.read_text().replace("1 + 1", "1 + 3"))
     build.build(course)

@@ -5,9 +5,9 @@ import textwrap
 
 import pytest
 
-from workshop import ROOT
 from workshop.course import gaps, manifest
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 TASK = manifest.Task("1.1", "Add two numbers", "Set total to the sum of 1 and 2.", 5)
 LONG = manifest.Task("1.2", "Many words", 'Say "yes", and then ' + "very " * 40 + "much.", 5)

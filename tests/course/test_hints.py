@@ -262,4 +262,7 @@ def test_importing_the_package_is_quick():
         "print(sorted(m for m in set(sys.modules) - before if m.startswith('workshop')))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == ("['workshop', 'workshop.emulator', 'workshop.emulator.errors']")
+    assert found.stdout.strip() == (
+        "['workshop', 'workshop.emulator', 'workshop.emulator.errors', 'workshop.learner', "
+        "'workshop.paths']"
+    )

@@ -6,9 +6,9 @@ import re
 import nbformat
 import pytest
 
-from workshop import ROOT
 from workshop.course import build, gaps, hint_pages, ladder, manifest
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 from .tiny import LADDER, SCRIPT_WITH_TASK, WITH_TASK
 

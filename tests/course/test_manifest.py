@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from workshop import ROOT
 from workshop.course import manifest
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 KNOWN = [
     manifest.Lab("Lab0-Container-Pipeline", ""),

@@ -17,8 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from workshop import ROOT
 from workshop.course import checks, ladder, manifest
+from workshop.paths import ROOT
 
 from .workbench import Result, Workbench
 

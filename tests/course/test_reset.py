@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from workshop import ROOT
 from workshop.course import build, manifest, progress_file, reset
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 LAB = "Lab1-Unit-Testing"
 

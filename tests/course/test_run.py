@@ -17,11 +17,11 @@ import psutil
 import pytest
 from rich.console import Console
 
-from workshop import ROOT
 from workshop.course import build, manifest, notebooks, progress, run
-from workshop.emulator import server
-from workshop.emulator.engine import RunningJob
+from workshop.emulator.client import daemon
+from workshop.emulator.containers.engine import RunningJob
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 from .tiny import ONE, TWO
 
@@ -163,7 +163,7 @@ def test_scripts(make_course, capsys):
     assert re.search(r"Lab0 evaluation.py +done +\d+ +accuracy 0.9\n", capsys.readouterr().out)
     log = only_run(root) / folder.name / "output.log"
     data = ROOT / "data" / "raw"
-    expected = ["upload", "upload", str(data), server.ensure(), "ml-pipeline-digits"]
+    expected = ["upload", "upload", str(data), daemon.ensure(), "ml-pipeline-digits"]
     assert log.read_text().split()[1:5] == expected[1:]
 
     evaluation.write_text("print('almost')\nraise ValueError('no luck')\n")
@@ -175,7 +175,7 @@ def test_scripts(make_course, capsys):
 def test_ctrl_c_ends_everything(make_course):
     """The kernel and what it started are gone, and no step is shown as done."""
     root = write_final(make_course(**{"1-sleeps": SLEEPS}))
-    server.ensure()
+    daemon.ensure()
     code = (
         "import sys\nfrom pathlib import Path\nfrom workshop.course import run\n"
         "run.run(['lab1'], root=Path(sys.argv[1]))"
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_everything(make_course):
     assert "Lab1 1-sleeps.ipynb: interrupted after " in out
     _, alive = psutil.wait_procs([*below, *sleep], timeout=15)
     assert not alive
-    assert server.status()
+    assert daemon.status()
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop.emulator import connection
+from workshop.emulator.client import connection
 
 _PROGRAM = """
 import ast, json, os, sys, traceback

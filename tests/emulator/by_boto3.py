@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from workshop.emulator import server
+from workshop.emulator.client import daemon
 
 from .conftest import ROLE, until
 
@@ -21,21 +21,21 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def bucket():
-    server.client("s3").create_bucket(Bucket=BUCKET)
+    daemon.client("s3").create_bucket(Bucket=BUCKET)
 
 
 def put(*keys: str) -> None:
     for key in keys:
-        server.client("s3").put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        daemon.client("s3").put_object(Bucket=BUCKET, Key=key, Body=key.encode())
 
 
 def keys(prefix: str) -> list[str]:
-    found = server.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    found = daemon.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
     return [one["Key"] for one in found]
 
 
 def content(key: str) -> bytes:
-    return server.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return daemon.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
 def unpacked(key: str) -> dict[str, bytes]:
@@ -45,7 +45,7 @@ def unpacked(key: str) -> dict[str, bytes]:
 
 def datapoints(job: str, metric: str) -> list[dict]:
     """What CloudWatch has of a training job's metric."""
-    return server.client("cloudwatch").get_metric_statistics(
+    return daemon.client("cloudwatch").get_metric_statistics(
         Namespace="/aws/sagemaker/TrainingJobs",
         MetricName=metric,
         Dimensions=[{"Name": "TrainingJobName", "Value": job}],
@@ -68,7 +68,7 @@ def taken(prefix: str, path: str = "/opt/ml/processing/out", mode: str = "EndOfJ
 
 def uploaded(name: str, program: str) -> str:
     """Put a program into S3: AWS's limit for a word of a command is 256 characters."""
-    server.client("s3").put_object(Bucket=BUCKET, Key=f"code/{name}/program.py", Body=program)
+    daemon.client("s3").put_object(Bucket=BUCKET, Key=f"code/{name}/program.py", Body=program)
     return f"s3://{BUCKET}/code/{name}/"
 
 
@@ -77,7 +77,7 @@ def process(program: str, *, inputs=(), outputs=(), hosts: int = 1, **more) -> s
     name = more.get("ProcessingJobName", f"processing-{next(_numbers)}-{os.getpid()}")
     code = given(uploaded(name, program), "/opt/ml/processing/input/code")
     resources = {"InstanceCount": hosts, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 30}
-    server.client("sagemaker").create_processing_job(
+    daemon.client("sagemaker").create_processing_job(
         **{
             "ProcessingJobName": name,
             "ProcessingResources": {"ClusterConfig": resources},
@@ -102,7 +102,7 @@ def channel(name: str, uri: str, **more) -> dict:
 def train(program: str, *, hosts: int = 1, limits=None, metrics=(), channels=(), **more) -> str:
     """Create a training job that runs a Python program; return its name."""
     name = more.get("TrainingJobName", f"training-{next(_numbers)}-{os.getpid()}")
-    server.client("sagemaker").create_training_job(
+    daemon.client("sagemaker").create_training_job(
         **{
             "TrainingJobName": name,
             "AlgorithmSpecification": {
@@ -129,7 +129,7 @@ def train(program: str, *, hosts: int = 1, limits=None, metrics=(), channels=(),
 def described(name: str) -> dict:
     """Return what Describe answers; a job's name begins with its kind."""
     kind = name.partition("-")[0]
-    client = server.client("sagemaker")
+    client = daemon.client("sagemaker")
     if kind == "processing":
         return client.describe_processing_job(ProcessingJobName=name)
     return client.describe_training_job(TrainingJobName=name)
@@ -148,7 +148,7 @@ def ended(name: str) -> dict:
 def log(name: str) -> dict[str, list[str]]:
     """Return the lines in CloudWatch, by host."""
     group = f"/aws/sagemaker/{name.partition('-')[0].title()}Jobs"
-    client, found = server.client("logs"), {}
+    client, found = daemon.client("logs"), {}
     try:
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
     except client.exceptions.ResourceNotFoundException:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workshop.emulator import connection
+from workshop.emulator.client import connection
 
 ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Workshop"
 

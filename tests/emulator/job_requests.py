@@ -1,7 +1,7 @@
 """What AWS refuses in the requests for jobs, one row each, with the nearest request it accepts.
 
-The rows are the specification of ``workshop.emulator.validation``. They take for granted what is
-in ``ROLE``, ``BUCKET``, ``KEYS`` and ``TAKEN``.
+The rows are the specification of ``workshop.emulator.service.sagemaker.validation``. They take for
+granted what is in ``ROLE``, ``BUCKET``, ``KEYS`` and ``TAKEN``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import workshop
-from workshop.emulator import connection
+from workshop.emulator.client import connection
 
 LAB = workshop.ROOT / "source" / "Lab3-Processors"
 ANNOTATIONS = LAB / "script_annotations" / "cli_parse_annotation_files.py"

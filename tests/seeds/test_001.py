@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 from .conftest import PREPARED, positions
 

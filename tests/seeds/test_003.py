@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from workshop import ROOT
+from workshop.paths import ROOT
 
 from .conftest import LOCAL, PREPARED, positions
 

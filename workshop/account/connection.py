@@ -11,7 +11,7 @@ from workshop.account import TAG_KEY, TAG_VALUE, identity
 from workshop.emulator import state
 
 #: The `docker` that runs jobs where no Docker engine answers.
-_STAND_IN = Path(__file__).resolve().parents[1] / "emulator" / "bin"
+_STAND_IN = Path(__file__).resolve().parents[1] / "emulator" / "containers" / "bin"
 
 
 def connect() -> None:

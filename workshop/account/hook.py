@@ -1,15 +1,14 @@
 """What is added to the SDKs where a learner's own account is used.
 
-Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environment, by
-``workshop.pth`` in the virtual environment; so it must be quick. Requests go where they would go
-without it. It
+Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environment
+(``workshop.startup``); so it must be quick. Requests go where they would go without it. It
 
 1. tags what is made (``TAG_KEY``), so that ``./lab clean --aws`` finds it, and nothing else;
 2. prints the estimated price of a job before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
    of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
-4. has pip leave the packages alone that the labs are written for (``workshop.pins``);
-5. refuses local endpoints that the stand-in for Docker cannot serve (``workshop.emulator``).
+4. refuses local endpoints that the stand-in for Docker cannot serve
+   (``workshop.emulator.client.local_serving``).
 """
 
 from __future__ import annotations
@@ -96,8 +95,7 @@ def install() -> None:
     _installed = True
     wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
-    wrapt.register_post_import_hook("workshop.pins:watch", "pip._internal.commands.install")
-    serving = "workshop.emulator.local_serving:watch"
+    serving = "workshop.emulator.client.local_serving:watch"
     wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from workshop import ROOT, terminal
+from workshop import terminal
 from workshop.course import gaps, hint_pages, manifest, notebooks
 from workshop.course.passes.check_key_figure import check_key_figure
 from workshop.course.passes.choose_cells import for_solution, for_starter
@@ -34,8 +34,11 @@ from workshop.course.passes.mask_texts import mask_texts
 from workshop.course.passes.number_cells import number_cells
 from workshop.course.passes.set_metadata import set_metadata
 from workshop.course.passes.settle_text import settle_text
-from workshop.emulator import operations, server, state
+from workshop.emulator import state
+from workshop.emulator.client import daemon
 from workshop.emulator.errors import WorkshopError
+from workshop.emulator.service.sagemaker import operations
+from workshop.paths import ROOT
 
 #: A notebook's content, in this order.
 STARTER_PASSES = (for_starter, set_metadata, keep_tags_only, number_cells)
@@ -214,7 +217,7 @@ def _executed(lab: manifest.Lab, solution: Files, root: Path, console) -> Files:
     stale = [name for name, found in done.items() if isinstance(found, str)]
     if not stale:
         return solution | done
-    server.ensure()  # it outlives the notebooks
+    daemon.ensure()  # it outlives the notebooks
     with tempfile.TemporaryDirectory(prefix="build-") as temporary:
         folder = Path(temporary) / lab.folder
         _make_equal(folder, solution)
@@ -318,7 +321,7 @@ def check(root: Path = ROOT) -> list[str]:
                 differences.append(f"{shown}: {why}")
     for name, content in _pages(root).items():
         if not (root / name).is_file() or (root / name).read_bytes() != content:
-            differences.append(f"{name}: not what workshop/emulator/operations.py gives")
+            differences.append(f"{name}: not what {operations.__name__} gives")
     return differences
 
 

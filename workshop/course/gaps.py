@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from workshop import ROOT
 from workshop.course import manifest
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 MARKER = re.compile(r"([ \t]*)# task (\d+\.\d+) (begin|end)")
 #: In code, no other comment may begin like a marker: it would be one with a slip of the pen.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from workshop import ROOT
 from workshop.course import gaps, ladder, manifest
+from workshop.paths import ROOT
 
 
 def pages(lab: manifest.Lab, root: Path = ROOT) -> dict[str, bytes]:

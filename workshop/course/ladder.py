@@ -12,9 +12,9 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import ROOT
 from workshop.course import gaps, manifest
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 FEWEST = 3
 SOLUTION = "{{solution}}"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workshop import terminal
-from workshop.emulator import engine
+from workshop.emulator.containers import engine
 
 if TYPE_CHECKING:
     from workshop.course.run import Step

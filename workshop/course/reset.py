@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from workshop import ROOT, terminal
+from workshop import terminal
 from workshop.course import build, manifest, progress_file
 from workshop.emulator import state
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 
 @dataclass(frozen=True)

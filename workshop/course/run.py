@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import ROOT, extras, terminal
+from workshop import extras, terminal
 from workshop.course import dataset, manifest, notebooks
 from workshop.course.progress import Progress
-from workshop.emulator import connection, server
+from workshop.emulator.client import connection, daemon
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 DEFAULT_DATA = ROOT / "data" / "raw"
 
@@ -276,7 +277,7 @@ _JOB_FOLDER = re.compile(r"-20\d\d(-\d\d){5}-\d{3}$")
 
 def _written(began: float) -> dict[str, int]:
     """Count what was written to the emulated S3 since `began`, by bucket and first folder."""
-    s3 = server.client("s3")
+    s3 = daemon.client("s3")
     counts: dict[str, int] = {}
     for bucket in s3.list_buckets()["Buckets"]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])

@@ -28,6 +28,18 @@ def folder(*parts: str) -> Path:
     return path
 
 
+def endpoint_file() -> Path:
+    """Return the file that says where the server is. The server ends when it is removed."""
+    return folder() / "server.json"
+
+
+def life_file() -> Path:
+    """Return the file that the server keeps locked while it lives; it holds its process number."""
+    path = folder() / "server.life"
+    path.touch()
+    return path
+
+
 def set_aside(path: Path, why: str) -> Path:
     """Move what cannot be used out of the way, and note it in ``notices``; return where it is."""
     place = folder("set-aside") / f"{path.name}-{time.time_ns()}"

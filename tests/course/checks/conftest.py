@@ -21,7 +21,8 @@ import pytest
 import workshop
 from workshop.course import ladder, manifest
 from workshop.course.checks import arrays, look, run
-from workshop.emulator import server, state
+from workshop.emulator import state
+from workshop.emulator.client import daemon
 
 ECR = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 IMAGE = f"{ECR}/tensorflow-training:2.19.0-cpu-py312"
@@ -303,7 +304,7 @@ def emulator(tmp_path_factory, own_state):
     yield folder
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKSHOP_STATE", folder)
-        server.stop()
+        daemon.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -317,7 +318,7 @@ def fresh(emulator, monkeypatch):
 
 @pytest.fixture
 def s3(fresh):
-    return server.client("s3")
+    return daemon.client("s3")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import time
 
 from workshop.course.checks import live, look
-from workshop.emulator import server
+from workshop.emulator.client import daemon
 
 from .conftest import Work
 
@@ -107,7 +107,7 @@ class Lab2Work(Work):
         return jobs[3:] if number[0] == "7" else jobs[: int(number[0]) - 3]
 
     def _log(self) -> None:
-        client = server.client("logs")
+        client = daemon.client("logs")
         with contextlib.suppress(client.exceptions.ResourceNotFoundException):
             client.delete_log_group(logGroupName=GROUP)
         client.create_log_group(logGroupName=GROUP)

@@ -99,7 +99,7 @@ def test_show_of_all_looks_at_each_lab(starter_of, monkeypatch, capsys):
     for lab in LABS:
         root = starter_of(lab).parent
     monkeypatch.chdir(root)
-    monkeypatch.setattr("workshop.ROOT", root)
+    monkeypatch.setattr("workshop.course.checks.ROOT", root)
     assert len(checks.show()) == len(NUMBERS)
     assert capsys.readouterr().out.endswith(f"0 of {len(NUMBERS)} tasks passed\n")
 
@@ -108,7 +108,7 @@ def test_show_looks_in_the_working_directory_first(starter, monkeypatch, tmp_pat
     monkeypatch.chdir(starter)
     assert checks._folder(manifest.lab_of("1.3")) == starter
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("workshop.ROOT", tmp_path)
+    monkeypatch.setattr("workshop.course.checks.ROOT", tmp_path)
     assert checks._folder(manifest.lab_of("1.3")) == tmp_path / "Lab1-Unit-Testing"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-import workshop
 from workshop.course import manifest
 from workshop.course.checks import (  # noqa: F401 (they register)
     section1,
@@ -36,6 +35,7 @@ from workshop.course.checks.registry import (
     Outcome,
 )
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 __all__ = [
     "NOT_ATTEMPTED",
@@ -159,4 +159,4 @@ def _folder(lab: manifest.Lab) -> Path:
     here = Path.cwd()
     if any((here / f"{section.notebook}.ipynb").exists() for section in lab.sections):
         return here
-    return workshop.ROOT / lab.folder
+    return ROOT / lab.folder

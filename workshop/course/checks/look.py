@@ -21,7 +21,10 @@ from pathlib import Path
 from workshop.course import manifest
 from workshop.course.checks import live
 from workshop.course.checks.registry import NotYet
-from workshop.emulator import engine, images, records, server, state
+from workshop.emulator import state
+from workshop.emulator.client import daemon
+from workshop.emulator.containers import engine, images
+from workshop.emulator.service.sagemaker import records
 from workshop.emulator.settings import REGION
 
 PROCESSING = "/opt/ml/processing"
@@ -303,7 +306,7 @@ class Look:
 
     def describe(self, record: records.Record) -> dict:
         """Return what SageMaker says of a job; nothing when it does not know it."""
-        client = server.client("sagemaker")
+        client = daemon.client("sagemaker")
         try:
             if record.kind == "training":
                 return client.describe_training_job(TrainingJobName=record.name)
@@ -313,7 +316,7 @@ class Look:
 
     def log_lines(self, record: records.Record) -> list[str]:
         """Return the lines that a job's hosts wrote, from CloudWatch Logs."""
-        client = server.client("logs")
+        client = daemon.client("logs")
         group = f"/aws/sagemaker/{record.kind.capitalize()}Jobs"
         asked = {"logGroupName": group, "logStreamNamePrefix": f"{record.name}/"}
         try:
@@ -340,7 +343,7 @@ class Look:
 
     @functools.cached_property
     def _s3(self):
-        return server.client("s3")
+        return daemon.client("s3")
 
     def below(self, uri: str) -> dict[str, S3Object]:
         """Return the objects whose address begins with `uri`: {path below it: object}."""

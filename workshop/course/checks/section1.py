@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 
-import workshop
 from workshop.course.checks.arrays import (
     PLACES,
     RAW_FILES,
@@ -26,8 +25,9 @@ from workshop.course.checks.look import (
     without_magics,
 )
 from workshop.course.checks.registry import NotYet, check
+from workshop.paths import ROOT
 
-REQUIREMENTS = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
+REQUIREMENTS = ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
 SOURCE = f"{PROCESSING}/source_data"
 SCRIPT = "preprocessing.py"
 

@@ -17,7 +17,7 @@ from workshop.course.checks.look import (
 )
 from workshop.course.checks.registry import NotYet, check
 from workshop.course.checks.section9 import options_of
-from workshop.emulator.records import Record
+from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT, EVALUATION = "preprocessing.py", "evaluation.py"
 INPUT, TRAIN, TEST = f"{PROCESSING}/input", f"{PROCESSING}/train", f"{PROCESSING}/test"

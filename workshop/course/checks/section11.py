@@ -10,8 +10,8 @@ import numpy as np
 
 from workshop.course.checks.look import PROCESSING, Look, instances_of, listing
 from workshop.course.checks.registry import NotYet, check
-from workshop.emulator import images
-from workshop.emulator.records import Record
+from workshop.emulator.containers import images
+from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT = "preprocess.py"
 EVENTS = f"{PROCESSING}/spark-events"

@@ -13,7 +13,7 @@ from workshop.course.checks.look import (
     split_uri,
 )
 from workshop.course.checks.registry import NotYet, check
-from workshop.emulator.records import Record
+from workshop.emulator.service.sagemaker.records import Record
 
 PREPROCESSING, EVALUATION = "preprocessing.py", "evaluation.py"
 INPUT, OUTPUT = f"{PROCESSING}/input", f"{PROCESSING}/output"

@@ -11,7 +11,7 @@ import numpy as np
 
 from workshop.course.checks.look import PROCESSING, Look, S3Object, Trial, listing, split_uri
 from workshop.course.checks.registry import NotYet, check
-from workshop.emulator.records import Record
+from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT = "evaluation.py"
 MODEL = f"{PROCESSING}/model"

@@ -8,7 +8,7 @@ from workshop.course.checks import section2
 from workshop.course.checks.look import Look, listing, split_uri
 from workshop.course.checks.registry import NotYet, check
 from workshop.course.checks.section2 import BEST, CHECKPOINTS
-from workshop.emulator.records import Record
+from workshop.emulator.service.sagemaker.records import Record
 
 _TRAINING = "training.py"
 

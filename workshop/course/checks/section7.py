@@ -10,7 +10,7 @@ import numpy as np
 
 from workshop.course.checks.look import PROCESSING, Look, listing, split_uri
 from workshop.course.checks.registry import NotYet, check
-from workshop.emulator.records import Record
+from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT = "preprocess_shard.py"
 SHARDS, SHARDED = f"{PROCESSING}/shards", f"{PROCESSING}/sharded"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from workshop import ROOT
 from workshop.course import notebooks
+from workshop.paths import ROOT
 
 #: Where `build` executes a lab: .../build-xxxxxxxx/LAB
 _EXECUTED = rf"(/private)?{re.escape(tempfile.gettempdir())}/build-\w{{8}}/[^/\s]+/?"

@@ -1,0 +1,247 @@
+"""Which program of this machine plays which container image.
+
+An image is known by its repository name, the last part of its URI before the tag:
+``763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.19.0-cpu-py312`` is
+``tensorflow-training``. Names and tags: SageMaker SDK, ``sagemaker/image_uri_config/*.json``.
+
+``images.toml`` beside the package says which of the frameworks here plays it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from workshop.emulator.errors import WorkshopError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+#: Files that a real image would carry, seen by every host at this same path.
+CONTAINER_FILES = Path(__file__).resolve().parent / "container"
+HOOK = str(Path(__file__).resolve().parents[1] / "client" / "hook.py")
+
+
+#: Which framework plays which image: NAME = "FRAMEWORK". The variable is for tests.
+FILE = Path(__file__).resolve().parents[3] / "images.toml"
+FILE_VARIABLE = "WORKSHOP_IMAGES"
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What this machine's Python can play the images of a framework with."""
+
+    title: str
+    distributions: tuple[str, ...]  # one of these must be installed
+    how_to_get: str = "Run ./lab doctor to see what is missing."
+    environment: dict[str, str] = field(default_factory=dict)
+    #: Programs of the images, and the files that play them; these get the program's name first.
+    programs: dict[str, str] = field(default_factory=dict)
+    trains: bool = True  # with the training toolkit
+
+
+_OF_LAB3 = "Run ./lab setup Lab3: it installs it."
+
+FRAMEWORKS = {
+    "tensorflow": Framework(
+        "TensorFlow",
+        ("tensorflow", "tensorflow-cpu"),
+        # warnings, not what the processor could also do
+        environment={"TF_CPP_MIN_LOG_LEVEL": "1"},
+    ),
+    "scikit-learn": Framework("scikit-learn", ("scikit-learn",)),
+    "pytorch": Framework("PyTorch", ("torch",), _OF_LAB3),
+    "xgboost": Framework("XGBoost", ("xgboost-cpu", "xgboost"), _OF_LAB3),
+    "spark": Framework(
+        "Spark",
+        ("pyspark",),
+        _OF_LAB3,
+        programs=dict.fromkeys(("/opt/program/submit", "smspark-submit"), "spark/submit.py"),
+        trains=False,
+    ),
+}
+
+
+def known() -> dict[str, Framework]:
+    """Return the frameworks that play images, by the images' repository names.
+
+    Raises WorkshopError, which names file and line, when ``images.toml`` cannot be used.
+    """
+    file = Path(os.environ.get(FILE_VARIABLE) or FILE)
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise WorkshopError(f"{file} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise WorkshopError(
+            f'{file} is not TOML: {error}. Expected lines like: torchvision = "pytorch"'
+        ) from error
+    for name, framework in content.items():
+        if not isinstance(framework, str) or framework not in FRAMEWORKS:
+            raise WorkshopError(
+                f"{file}, line {_line(text, name)}: {name} is to be played by {framework!r}, which "
+                f"is no framework here. Known: {', '.join(FRAMEWORKS)}."
+            )
+    return {repository(name): FRAMEWORKS[framework] for name, framework in content.items()}
+
+
+def _line(text: str, name: str) -> int:
+    """Return the number of the line of a TOML text that sets ``name``."""
+    setting = re.search(rf"(?m)^\s*\[?[\"']?{re.escape(name)}\b", text)
+    return text.count("\n", 0, setting.end()) + 1 if setting else 1
+
+
+def repository(uri: str) -> str:
+    """Return the repository name of an image URI."""
+    return uri.rpartition("/")[2].partition("@")[0].partition(":")[0]
+
+
+def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) -> list[str]:
+    """Return the command line that plays image ``uri`` here.
+
+    ``entrypoint`` is the container entry point a job asks for (processing jobs), empty to use the
+    image's own; ``arguments`` what follows it (``["train"]`` for a training job); ``path`` the
+    ``PATH`` of the host.
+
+    Raises WorkshopError when nothing on this machine plays the image.
+    """
+    if not entrypoint and arguments[:1] == ["serve"]:
+        raise WorkshopError(
+            f"Nothing on this machine can serve the image {uri}: it runs processing and training "
+            "jobs, and neither endpoints nor batch transforms. Load model.tar.gz in a processing "
+            "job or in the notebook, as section 6 does; or use a real Docker engine (./lab start "
+            "--docker) or your own account (./lab start --aws)."
+        )
+    frameworks = known()
+    framework = frameworks.get(repository(uri))
+    if framework and not _installed(framework):
+        raise WorkshopError(
+            f"The image {uri} needs {framework.title}, which is not installed here. "
+            f"{framework.how_to_get}"
+        )
+    if entrypoint:
+        program = entrypoint[0]
+        if framework and program in framework.programs:
+            file = CONTAINER_FILES / framework.programs[program]
+            return ["python", str(file), *entrypoint, *arguments]
+        if shutil.which(program, path=path):
+            return [*entrypoint, *arguments]
+        raise WorkshopError(
+            f"No program on this machine plays the image {uri}: the job's command is "
+            f"{program!r}, and there is no such program here.{_has(program, uri)} Install it, or "
+            "give the processor another command, or run with a real Docker engine "
+            "(./lab start --docker)."
+        )
+    if framework and framework.trains and arguments[:1] == ["train"]:
+        return ["python", str(CONTAINER_FILES / "train.py")]
+    trains = [name for name, framework in frameworks.items() if framework.trains]
+    raise WorkshopError(
+        f"No program on this machine plays the image {uri} with the command "
+        f"{' '.join(arguments) or '(its own entry point)'!r}. Training jobs can use the images "
+        f"{' and '.join(trains)}; processing jobs can use any image whose command is installed "
+        f"here. Choose one of these, or make {repository(uri)} known in images.toml, or run with a "
+        "real Docker engine (./lab start --docker)."
+    )
+
+
+def _has(program: str, uri: str) -> str:
+    """Say which line makes an image known whose framework has ``program``."""
+    for name, framework in FRAMEWORKS.items():
+        if program in framework.programs:
+            return (
+                f" The images of {framework.title} have it: if this is one, say so in images.toml "
+                f'({repository(uri)} = "{name}").'
+            )
+    return ""
+
+
+def note(uri: str) -> str | None:
+    """Return one sentence when this machine plays the image in another version, else None."""
+    framework = known().get(repository(uri))
+    asked = re.match(r"\d+(\.\d+)+", uri.rpartition(":")[2])
+    here = _installed(framework) if framework else None
+    if not (asked and here) or here.split(".")[:2] == asked[0].split(".")[:2]:
+        return None
+    return (
+        f"Note: the image has {framework.title} {asked[0]}; this machine plays it with "
+        f"{framework.title} {here}."
+    )
+
+
+def _installed(framework: Framework) -> str | None:
+    for name in framework.distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def environment(uri: str) -> dict[str, str]:
+    """Return the environment variables that image ``uri`` itself would set."""
+    framework = known().get(repository(uri))
+    return dict(framework.environment) if framework else {}
+
+
+def libraries() -> list[str]:
+    """Paths outside the system that a host must see, so that this Python runs in it."""
+    wanted = [sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix)]
+    wanted += [os.path.dirname(os.path.realpath(sys.executable)), str(CONTAINER_FILES), HOOK]
+    found: list[str] = []
+    for path in sorted({os.path.abspath(path) for path in wanted}):
+        if path.startswith(("/usr/", "/opt/", "/nix/")) or path in (
+            "/usr",
+            "/",
+            "/bin",
+            "/usr/bin",
+        ):
+            continue
+        if not any(path.startswith(outer + "/") for outer in found):
+            found.append(path)
+    return found
+
+
+def make_python(folder: Path, seen_as: str) -> str:
+    """Make a virtual environment for one job in ``folder``; return the ``PATH`` to use with it.
+
+    The host sees it at the path ``seen_as``, which must be free of spaces: the training toolkit
+    cuts the path of its Python at them (``sagemaker_training/modules.py``).
+
+    It sees all that this Python sees, and what a job installs lands in ``folder`` alone: to pip,
+    packages that come from a path file are outside the environment, so it never changes them
+    (pip, ``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
+    """
+    binaries = folder / "bin"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = folder / "lib" / version / "site-packages"
+    for path in (binaries, packages):
+        path.mkdir(parents=True)
+    base = Path(os.path.realpath(sys.executable))
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {base.parent}\ninclude-system-site-packages = false\n"
+    )
+    for name in ("python", "python3", version):
+        (binaries / name).symlink_to(base)
+    for name in ("pip", "pip3"):
+        (binaries / name).write_text(f'#!/bin/sh\nexec {seen_as}/bin/python -m pip "$@"\n')
+        (binaries / name).chmod(0o755)
+    ours = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "_base.pth").write_text(
+        "\n".join([*sorted(ours), str(CONTAINER_FILES / "site"), "import _job", ""])
+    )
+    return ":".join(
+        [
+            f"{seen_as}/bin",
+            os.path.join(sys.prefix, "bin"),
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
+    )
