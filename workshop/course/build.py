@@ -23,7 +23,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from workshop import terminal
-from workshop.course import gaps, hint_pages, manifest, notebooks
+from workshop.course import gaps, hint_pages, manifest, notebooks, operations_page
 from workshop.course.passes.check_key_figure import check_key_figure
 from workshop.course.passes.choose_cells import for_solution, for_starter
 from workshop.course.passes.drop_stderr import drop_stderr
@@ -37,7 +37,6 @@ from workshop.course.passes.settle_text import settle_text
 from workshop.emulator import state
 from workshop.emulator.client import daemon
 from workshop.emulator.errors import WorkshopError
-from workshop.emulator.service.sagemaker import operations
 from workshop.paths import ROOT
 
 #: A notebook's content, in this order.
@@ -196,7 +195,7 @@ def build(root: Path = ROOT) -> None:
 
 def _pages(root: Path) -> Files:
     """Return what is made from the code, by its path."""
-    return {"docs/operations.md": operations.document().encode()} if root == ROOT else {}
+    return {"docs/operations.md": operations_page.text().encode()} if root == ROOT else {}
 
 
 def _rendered(lab: manifest.Lab, root: Path) -> tuple[Files, Files, Files]:
@@ -321,7 +320,7 @@ def check(root: Path = ROOT) -> list[str]:
                 differences.append(f"{shown}: {why}")
     for name, content in _pages(root).items():
         if not (root / name).is_file() or (root / name).read_bytes() != content:
-            differences.append(f"{name}: not what {operations.__name__} gives")
+            differences.append(f"{name}: not what {operations_page.__name__} gives")
     return differences
 
 

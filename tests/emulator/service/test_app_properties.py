@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from workshop.emulator import keys, state
 from workshop.emulator.client import daemon
-from workshop.emulator.service.sagemaker import operations, validation
+from workshop.emulator.service.sagemaker import operations
+from workshop.emulator.service.sagemaker.validation import shapes
 
 from .. import job_requests
 from ..by_boto3 import BUCKET, ended, log, process, taken, train
@@ -213,7 +214,7 @@ def test_any_metric_is_found_or_not_and_breaks_nothing(expressions, values):
 
 # --- requests ---------------------------------------------------------------------------------
 
-NAMES_PLAYED = [name for names in operations.PLAYED.values() for name in names]
+NAMES_PLAYED = [*operations.PLAYED]
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text() | st.sampled_from(["", "..", "s3://", "s3://b/", "\0", "\ud800", "1e400", "-1"]),
@@ -276,7 +277,7 @@ def post(operation: str, request: object) -> tuple[int, dict]:
 @given(st.sampled_from(NAMES_PLAYED), st.data())
 def test_any_request_is_answered(operation, data):
     service = "sagemaker-metrics" if operation == "BatchPutMetrics" else "sagemaker"
-    shape = validation._model(service).operation_model(operation).input_shape
+    shape = shapes.service_model(service).operation_model(operation).input_shape
     request = data.draw(JUNK | of_shape(shape))
     status, answer = post(operation, request)
     assert status in (200, 400), answer
@@ -302,7 +303,7 @@ def test_any_change_of_a_valid_request_is_answered_and_its_job_ends(operation, d
     name = f"{kind.lower()}-any-{next(_numbers)}"
     member = "AppSpecification" if kind == "Processing" else "AlgorithmSpecification"
     request[member]["ContainerEntrypoint"] = ["true"]
-    shape = validation._model().operation_model(operation).input_shape
+    shape = shapes.service_model().operation_model(operation).input_shape
     request |= data.draw(st.just({}) | of_shape(shape).map(
         lambda more: {key: more[key] for key in more if key not in request}
     ))  # fmt: skip
@@ -334,7 +335,7 @@ def test_a_member_that_is_null_is_one_that_is_not_there(operation):
     request[f"{kind}JobName"] = name = f"{kind.lower()}-nulls"
     member = "AppSpecification" if kind == "Processing" else "AlgorithmSpecification"
     request[member] |= {"ContainerEntrypoint": ["true"], "ContainerArguments": None}
-    shape = validation._model().operation_model(operation).input_shape
+    shape = shapes.service_model().operation_model(operation).input_shape
     request |= dict.fromkeys(set(shape.members) - set(request))
     for given_here in ("ProcessingInputs", "InputDataConfig", "StoppingCondition"):
         if given_here in request:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from workshop.emulator import keys, state
+from workshop.emulator import files, keys, state
 from workshop.emulator.client import connection, daemon
 from workshop.emulator.containers import engine
 from workshop.emulator.service.sagemaker import records
@@ -19,6 +19,9 @@ from ..by_boto3 import BUCKET, ended, log, process, train
 from ..conftest import ROLE, until
 
 pytestmark = pytest.mark.slow
+
+
+ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 
 
 @pytest.fixture(autouse=True)
@@ -263,7 +266,7 @@ def test_an_old_log_is_still_there(own_server):
     name = process("print('said')")
     ended(name)
     daemon.stop()
-    file = own_server / "sagemaker" / f"processing-{name}" / "algo-1.log"
+    file = own_server / "resources" / "processing-job" / name / "algo-1.log"
     event = json.loads(file.read_text())
     file.write_text(json.dumps(event | {"timestamp": event["timestamp"] - 30 * 86_400_000}) + "\n")
     assert log(name) == {"algo-1": ["said"]}
@@ -302,6 +305,62 @@ def test_what_the_version_before_kept_is_read(own_server):
         daemon.stop()
 
 
+def test_jobs_and_experiments_of_the_version_before_are_read(own_server):
+    """It had a folder ``KIND-NAME`` for each job, and a file for each experiment."""
+    sagemaker = daemon.client("sagemaker")
+    sagemaker.create_experiment(ExperimentName="digits", Tags=[{"Key": "a", "Value": "1"}])
+    sagemaker.create_trial(TrialName="digits-1", ExperimentName="digits")
+    config = {"ExperimentConfig": {"TrialName": "digits-1"}}
+    trained = train("print('loss=0.5')", metrics=[{"Name": "l", "Regex": "=(.+)"}], **config)
+    processed, cut = process("print('said')"), process("print('cut')")
+    component = f"{trained}-aws-training-job"
+
+    def looked_at() -> list[dict]:
+        client = daemon.client("sagemaker")
+        found = [
+            ended(trained),
+            ended(processed),
+            client.describe_experiment(ExperimentName="digits"),
+            client.describe_trial(TrialName="digits-1"),
+            client.describe_trial_component(TrialComponentName=component),
+            client.list_trial_components(TrialName="digits-1"),
+            client.list_tags(ResourceArn=f"{ARN}:experiment/digits"),
+        ]
+        for one in found:
+            one.pop("ResponseMetadata")
+        return [*found, log(trained), log(processed)]
+
+    ended(cut)
+    before = looked_at()
+    assert before[4]["Metrics"][0]["Last"] == 0.5
+    daemon.stop()
+    new, old = own_server / "resources", own_server / "sagemaker"
+    for name, kind in ((trained, "training"), (processed, "processing"), (cut, "processing")):
+        folder = old / f"{kind}-{name}"
+        folder.parent.mkdir(exist_ok=True)
+        (new / f"{kind}-job" / name).rename(folder)
+        kept = json.loads((folder / "resource.json").read_text())
+        (folder / "resource.json").unlink()
+        (folder / "job.json").write_text(json.dumps({"kind": kind, **kept}))
+    (old / f"processing-{cut}" / "job.json").write_text("{")
+    for kind in ("experiment", "experiment-trial", "experiment-trial-component"):
+        (old / "experiments" / kind).mkdir(parents=True)
+        for folder in (new / kind).iterdir():
+            file = old / "experiments" / kind / f"{folder.name}.json"
+            (folder / "resource.json").rename(file)
+            kept = {"components": [], **json.loads(file.read_text())}
+            file.write_text(json.dumps(kept))
+            if (folder / "metrics").exists():
+                (folder / "metrics").rename(file.with_suffix(".metrics"))
+    files.remove(new)
+    for _ in range(2):  # and once more from what this version makes of it
+        assert looked_at() == before
+        assert not old.exists()
+        (aside,) = (own_server / "set-aside").iterdir()
+        assert aside.name.startswith(f"processing-{cut}-")
+        daemon.stop()
+
+
 # --- what is damaged --------------------------------------------------------------------------
 
 
@@ -315,24 +374,27 @@ def test_a_file_that_cannot_be_read_is_named_and_set_aside(own_server, capfd):
     daemon.client("sagemaker").create_experiment(ExperimentName="whole")
     daemon.client("sagemaker").create_experiment(ExperimentName="broken")
     daemon.stop()
-    top = own_server / "sagemaker"
-    file = top / f"processing-{cut}" / "job.json"
+    jobs = own_server / "resources" / "processing-job"
+    file = jobs / cut / "resource.json"
     file.write_text(file.read_text()[:100])
     for number, text in enumerate(
-        ("", "{", "[]", "{}", '{"kind": "processing"}', '{"kind": "no", "request": {}}', "\0" * 99)
+        ("", "{", "[]", "{}", '{"format": 1}', '{"format": 7, "request": {}}', "\0" * 99)
     ):
-        (top / f"processing-bad-{number}").mkdir()
-        (top / f"processing-bad-{number}" / "job.json").write_text(text)
-    (top / "processing-empty").mkdir()
-    kept = json.loads((top / f"processing-{good}" / "job.json").read_text())
+        (jobs / f"bad-{number}").mkdir()
+        (jobs / f"bad-{number}" / "resource.json").write_text(text)
+    (jobs / "empty").mkdir()
+    kept = json.loads((jobs / good / "resource.json").read_text())
     kept["request"]["ProcessingJobName"] = "../../escaped"
-    (top / "processing-moved").mkdir()
-    (top / "processing-moved" / "job.json").write_text(json.dumps(kept))
-    lines = top / f"processing-{good}" / "algo-1.log"
+    kept["description"]["ProcessingJobName"] = "../../escaped"
+    (jobs / "moved-job").mkdir()
+    (jobs / "moved-job" / "resource.json").write_text(json.dumps(kept))
+    lines = jobs / good / "algo-1.log"
     lines.write_bytes(b"\xff\xfe\n[]\n{}\n" + lines.read_bytes() + b'{"timestamp": 1, "mess')
-    (top / "experiments/experiment/broken.json").write_text("{")
-    (top / "experiments/experiment/moved.json").write_text(
-        (top / "experiments/experiment/whole.json").read_text()
+    experiments = own_server / "resources" / "experiment"
+    (experiments / "broken" / "resource.json").write_text("{")
+    (experiments / "moved").mkdir()
+    (experiments / "moved" / "resource.json").write_text(
+        (experiments / "whole" / "resource.json").read_text()
     )
     (own_server / "server.json").write_text("{")
     (own_server / "keys.json").write_text('{"token": 1}')
@@ -345,11 +407,12 @@ def test_a_file_that_cannot_be_read_is_named_and_set_aside(own_server, capfd):
         == ["whole"]  # fmt: skip
     assert daemon.client("s3").get_object(Bucket=BUCKET, Key="whole")["Body"].read() == b"1"
     said = capfd.readouterr().err
-    for name in (f"processing-{cut}", "processing-bad-3", "processing-empty", "broken.json"):
+    for name in (f"processing-job/{cut}", "processing-job/bad-3", "processing-job/empty", "broken"):
         assert name in said, said
+    assert "it has format 7, of another version" in said
     assert "3 lines cannot be read" in said
     aside = {path.name.rpartition("-")[0] for path in (own_server / "set-aside").iterdir()}
-    assert {f"processing-{cut}", "processing-moved", "broken.json", "moved.json"} <= aside
+    assert {cut, "moved-job", "broken", "moved"} <= aside
     assert not list(own_server.parent.rglob("escaped"))
 
 
@@ -398,7 +461,7 @@ class _Code:
 def test_no_file_in_the_state_folder_is_code(own_server, capfd):
     """A state folder of somebody else's, or a key that was written into it, must run nothing."""
     daemon.stop()
-    (own_server / "sagemaker" / "experiments.pickle").write_bytes(pickle.dumps(_Code()))
+    (state.folder("sagemaker") / "experiments.pickle").write_bytes(pickle.dumps(_Code()))
     assert daemon.client("sagemaker").list_experiments()["ExperimentSummaries"] == []
     assert not list(own_server.parent.rglob("ran-from-a-pickle"))
     assert not os.path.exists("/ran-from-a-pickle")
@@ -448,7 +511,7 @@ def test_metrics_of_earlier_versions_do_not_stop_the_start(own_server):
     )
     ended(name)
     daemon.stop()
-    file = own_server / "sagemaker" / f"training-{name}" / "job.json"
+    file = own_server / "resources" / "training-job" / name / "resource.json"
     kept = json.loads(file.read_text())
     kept["request"]["AlgorithmSpecification"]["MetricDefinitions"] = [
         {"Name": "optional", "Regex": "a=(.)|b=(.)"},

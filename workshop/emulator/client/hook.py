@@ -238,10 +238,9 @@ def _record_jobs(local_session) -> None:
 
 def _warn(kind: str, request: dict) -> None:
     """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing."""
-    from workshop.emulator.service.sagemaker import operations, validation
+    from workshop.emulator.service.sagemaker import operations
 
-    notes = operations.notes(f"Create{kind.title()}Job", request, local=True)
-    for warning in (*validation.warnings(kind, request), *notes):
+    for warning in operations.local_warnings(f"Create{kind.title()}Job", request):
         print(warning, file=sys.stderr, flush=True)
 
 

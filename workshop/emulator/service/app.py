@@ -20,13 +20,17 @@ from typing import TypeVar
 from urllib.parse import parse_qs, quote, unquote
 from xml.sax.saxutils import escape
 
+from moto.moto_server import werkzeug_app
 from werkzeug.wrappers import Response
 
 from workshop.emulator import keys, state
 from workshop.emulator.containers import contract
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.service.journal import Journal, at, body, operation, put_body, wsgi
-from workshop.emulator.service.sagemaker import operations
+from workshop.emulator.service.sagemaker import operations, training
+from workshop.emulator.service.sagemaker.api import SageMakerApi
+from workshop.emulator.service.sagemaker.resource import Account
+from workshop.emulator.service.storage.s3 import S3Store
 from workshop.emulator.settings import ACCOUNT, INTERRUPT, NEWS, REGION, ROLE, STATUS
 
 #: The header with the token (``keys.Keys``), which the hook adds to each request.
@@ -67,12 +71,6 @@ class Application:
 
         What cannot be read is set aside.
         """
-        from moto.moto_server import werkzeug_app
-
-        from workshop.emulator.service.sagemaker.api import SageMakerApi
-        from workshop.emulator.service.sagemaker.jobs import Jobs
-        from workshop.emulator.service.storage.s3 import S3Store
-
         self._keys, self._endpoint = secrets, endpoint
         port = endpoint.rpartition(":")[2]
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
@@ -95,8 +93,8 @@ class Application:
             "AWS_SECRET_ACCESS_KEY": secrets.secret_key,
             "WORKSHOP_TOKEN": secrets.token,
         }
-        self.jobs = Jobs(self._store, settings, ACCOUNT, REGION)
-        self._sagemaker = SageMakerApi(self.jobs)
+        self.account = Account(ACCOUNT, REGION, operations.KINDS, self._store, settings)
+        self._sagemaker = SageMakerApi(self.account)
 
     def __call__(self, environment: dict, start_response: Callable):
         """Answer a request. What goes wrong in here is an error of AWS's form, and a log line."""
@@ -124,7 +122,7 @@ class Application:
 
     def close(self) -> None:
         """End the jobs that run, and close what is kept. No request is answered any more."""
-        self.jobs.close()
+        self.account.close()
         self._journal.close()
         self._store.close()
 
@@ -205,26 +203,17 @@ class Application:
                 after, seconds = int(asked["after"][0]), float(asked["seconds"][0])
             except (KeyError, ValueError):
                 raise Refused(400, "ValidationException", "after and seconds are numbers") from None
-            number = self.jobs.news.wait(after, max(0.0, min(seconds, 60.0)))
+            number = self.account.news.wait(after, max(0.0, min(seconds, 60.0)))
             return _json(200, {"number": number})
         if path.startswith(INTERRUPT):
             if environment["REQUEST_METHOD"] != "POST":
                 raise Refused(405, "MethodNotAllowed", "This is a POST request.")
-            return _json(200, {"problem": self._interrupt(path.removeprefix(INTERRUPT))})
+            try:
+                training.interrupt(self.account, path.removeprefix(INTERRUPT))
+                return _json(200, {"problem": ""})
+            except WorkshopError as error:
+                return _json(200, {"problem": str(error)})
         raise Refused(404, "NotFound", path)
-
-    def _interrupt(self, name: str) -> str:
-        job = self.jobs.find("training", name)
-        if job is None:
-            running = [one.name for one in self.jobs if one.kind == "training" and not one.ended]
-            return (
-                f"There is no training job {name!r}. Running now: {', '.join(running) or 'none'}."
-            )
-        try:
-            job.interrupt()
-        except WorkshopError as error:
-            return str(error)
-        return ""
 
     def _of_sagemaker(self, environment: dict, path: str, region: str) -> Response:
         target = environment.get("HTTP_X_AMZ_TARGET", "")

@@ -61,7 +61,7 @@ def main() -> None:
         nonlocal used
         while state.endpoint_file().exists() and keys.file().exists() and keys.find() == secrets:
             used = max(used, application.used)
-            if any(not job.ended for job in application.jobs):
+            if application.account.busy():
                 used = time.monotonic()
             if time.monotonic() - used > _IDLE_SECONDS or not _owner_lives():
                 break

@@ -357,5 +357,5 @@ def test_output_without_end_does_not_fill_the_machine(monkeypatch):
     lines = log(name)["algo-1"]
     assert lines[-1] == "(The emulator keeps the first 64 MB of a host.)"
     assert sum(map(len, lines)) < 70e6
-    kept = (state.folder("sagemaker") / f"processing-{name}" / "algo-1.log").stat().st_size
+    kept = (state.folder("resources", "processing-job") / name / "algo-1.log").stat().st_size
     assert kept < 80e6

@@ -18,12 +18,6 @@ from moto.logs.models import logs_backends
 
 from workshop.emulator import state
 
-#: Log groups of CloudWatch, by the kind of job; metrics of training jobs have the same namespace
-#: (https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html).
-GROUPS = {
-    "processing": "/aws/sagemaker/ProcessingJobs",
-    "training": "/aws/sagemaker/TrainingJobs",
-}
 #: CloudWatch takes no value beyond, and no NaN and no infinity
 #: (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html).
 _LARGEST_VALUE = 2.0**360
@@ -95,13 +89,15 @@ class Metrics:
     https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
     """
 
-    def __init__(self, account: str, region: str, job: str, definitions: list[dict]) -> None:
+    def __init__(
+        self, account: str, region: str, namespace: str, job: str, definitions: list[dict]
+    ) -> None:
         """Prepare to find them: each definition has a Name and a Regex with a group.
 
         A definition whose expression is none finds nothing (``validation`` refuses it).
         """
         self._backend = cloudwatch_backends[account][region]
-        self._job = job
+        self._namespace, self._job = namespace, job
         self._patterns = []
         for one in definitions:
             with contextlib.suppress(regex.error):
@@ -155,7 +151,7 @@ class Metrics:
             ),
             "Dimensions": [{"Name": "TrainingJobName", "Value": self._job}],
         }
-        self._backend.put_metric_data(GROUPS["training"], [datum])
+        self._backend.put_metric_data(self._namespace, [datum])
 
 
 def _number(hit) -> float | None:

@@ -6,10 +6,15 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Filter.html
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
-from workshop.emulator.service.sagemaker import times
+from workshop.emulator.errors import ApiError
+from workshop.emulator.service.sagemaker import paging, times
+from workshop.emulator.service.sagemaker.operation import Caller, reference
+from workshop.emulator.service.sagemaker.resource import Account
+from workshop.emulator.service.sagemaker.validation import shapes
 
 #: What names a member of a list of records, and what holds its value: tags, metrics.
 _NAMED = (("Key", "Value"), ("MetricName", "Value"), ("MetricName", "Last"))
@@ -19,6 +24,41 @@ _ORDERS = {
     "LessThan": lambda one, other: one < other,
     "LessThanOrEqualTo": lambda one, other: one <= other,
 }
+
+
+def answer(account: Account, request: dict, _: Caller) -> dict:
+    """Answer a Search request. Raises ApiError for what is not found here, as jobs of AutoML."""
+    found = {kind.search_name: kind for kind in account.kinds if kind.search_name}
+    resource = request["Resource"]
+    if resource not in found:
+        raise ApiError(
+            "UnsupportedOperation",
+            f"Search for {resource} is not played by the workshop's emulator. It finds "
+            f"{', '.join(found)}. With your own AWS account it works: {reference('Search')}",
+        )
+    kind = found[resource]
+    expression, by = request.get("SearchExpression", {}), request.get("SortBy")
+    for name in (*names(expression), *([by] if by else ())):
+        _check_property(kind.search_shape, name)
+    records = [one.record() for one in account.all(kind)]
+    records = [one for one in records if fits(one, expression)]
+    records = ordered(records, by or "LastModifiedTime", request.get("SortOrder"))
+    part, more = paging.page(records, request)
+    members = shapes.members(kind.search_shape)
+    results = [
+        {kind.search_shape: {name: one[name] for name in one if name in members}} for one in part
+    ]
+    return {"Results": results, **more}
+
+
+def _check_property(shape: str, name: str) -> None:
+    """Raise ApiError where a record has no such property; the words are ours."""
+    properties = {*shapes.members(shape), "Metrics"}
+    first = name.partition(".")[0]
+    if first not in properties:
+        close = difflib.get_close_matches(first, properties, 1)
+        meant = f" Did you mean {close[0]}?" if close else ""
+        raise ApiError("ValidationException", f"Unknown property name: {name}.{meant}")
 
 
 def fits(record: dict, expression: dict) -> bool:

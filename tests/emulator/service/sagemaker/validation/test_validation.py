@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.emulator.service.sagemaker import validation
+from workshop.emulator.service.sagemaker import operations, validation
+from workshop.emulator.service.sagemaker.validation import rules, shapes
 
 from ....job_requests import (
     BASES,
@@ -29,7 +30,7 @@ from ....job_requests import (
 class FakeWorld:
     region = "us-east-1"
 
-    def job_exists(self, kind, name):
+    def exists(self, resource_type, name):
         return name == TAKEN
 
     def role_exists(self, arn):
@@ -51,7 +52,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_aws_refuses(row):
     request = changed(row.operation, row.refused)
     before = copy.deepcopy(request)
-    problem = validation.check(row.operation, request, WORLD)
+    problem = operations.check(row.operation, request, WORLD)
     assert problem is not None
     assert (problem.code, problem.field) == (row.code, row.field)
     words, mend = problem.message.split("\n", 1)
@@ -62,7 +63,7 @@ def test_aws_refuses(row):
 
 @every_row
 def test_aws_accepts_its_neighbor(row):
-    assert validation.check(row.operation, changed(row.operation, row.accepted), WORLD) is None
+    assert operations.check(row.operation, changed(row.operation, row.accepted), WORLD) is None
 
 
 def test_the_table_is_the_specification(capsys):
@@ -74,18 +75,18 @@ def test_the_table_is_the_specification(capsys):
 
 @pytest.mark.parametrize("operation", BASES)
 def test_a_valid_request_is_accepted(operation):
-    assert validation.check(operation, BASES[operation], WORLD) is None
-    assert validation.check(operation, BASES[operation], None) is None
+    assert operations.check(operation, BASES[operation], WORLD) is None
+    assert operations.check(operation, BASES[operation], None) is None
 
 
 def test_each_page_is_named_at_its_rule():
-    source = Path(validation.__file__).read_text()
+    source = Path(rules.__file__).read_text()
     pages = {row.source for row in ROWS if row.source != "botocore"}
     assert {page for page in pages if page not in source} == set()
 
 
 def test_aws_words_for_one_error_and_for_several():
-    one = validation.check("DescribeTrainingJob", {"TrainingJobName": "a_b"}, WORLD)
+    one = operations.check("DescribeTrainingJob", {"TrainingJobName": "a_b"}, WORLD)
     assert one.message.splitlines() == [
         "1 validation error detected: Value 'a_b' at 'trainingJobName' failed to satisfy "
         "constraint: Member must satisfy regular expression pattern: "
@@ -93,7 +94,7 @@ def test_aws_words_for_one_error_and_for_several():
         "TrainingJobName: use letters, digits and hyphens, and begin and end with a letter or a "
         "digit, such as 'a-b'.",
     ]
-    two = validation.check("ListTrainingJobs", {"MaxResults": 0, "SortOrder": "Up"}, WORLD)
+    two = operations.check("ListTrainingJobs", {"MaxResults": 0, "SortOrder": "Up"}, WORLD)
     assert two.message.splitlines() == [
         "2 validation errors detected: Value '0' at 'maxResults' failed to satisfy constraint: "
         "Member must have value greater than or equal to 1; Value 'Up' at 'sortOrder' failed to "
@@ -105,7 +106,7 @@ def test_aws_words_for_one_error_and_for_several():
 
 def test_aws_counts_the_members_of_a_list_from_one():
     request = changed("CreateTrainingJob", {"InputDataConfig.1.ChannelName": "a/b"})
-    problem = validation.check("CreateTrainingJob", request, WORLD)
+    problem = operations.check("CreateTrainingJob", request, WORLD)
     assert "at 'inputDataConfig.2.member.channelName'" in problem.message
     assert problem.field == "InputDataConfig[1].ChannelName"
 
@@ -136,7 +137,7 @@ MENDS = {
 @pytest.mark.parametrize("row_id", MENDS)
 def test_the_message_says_how_to_mend_it(row_id):
     (row,) = (row for row in ROWS if row.id == row_id)
-    problem = validation.check(row.operation, changed(row.operation, row.refused), WORLD)
+    problem = operations.check(row.operation, changed(row.operation, row.refused), WORLD)
     assert MENDS[row_id] in problem.message
 
 
@@ -145,7 +146,7 @@ def test_eleven_inputs_say_which_are_the_sdks(own):
     mine = [f"mine-{number}" for number in range(11 - len(own))]
     inputs = [processing_input(name) for name in (*mine, *own)]
     request = changed("CreateProcessingJob", {"ProcessingInputs": inputs})
-    message = validation.check("CreateProcessingJob", request, WORLD).message
+    message = operations.check("CreateProcessingJob", request, WORLD).message
     assert "it has 11 inputs; 10 are allowed" in message
     assert ("The SDK uses" in message) == bool(own)
     if own:
@@ -159,10 +160,10 @@ def test_what_fails_later_on_aws_is_not_refused():
         ("ProcessingOutputConfig.Outputs.0.S3Output.S3Uri", "s3://sagemaker-nowhere/data"),
     ):
         request = changed("CreateProcessingJob", {path: value})
-        assert validation.check("CreateProcessingJob", request, WORLD) is None
+        assert operations.check("CreateProcessingJob", request, WORLD) is None
     output = {"OutputDataConfig.S3OutputPath": "s3://sagemaker-nowhere/models"}
     assert (
-        validation.check("CreateTrainingJob", changed("CreateTrainingJob", output), WORLD) is None
+        operations.check("CreateTrainingJob", changed("CreateTrainingJob", output), WORLD) is None
     )
 
 
@@ -171,7 +172,7 @@ def test_a_broken_request_is_never_more_than_a_problem():
         for name in base:
             for value in (None, 1, True, "a", [], {}, [None], [1], [{}], {"a": None}):
                 broken = base | {name: value}
-                problem = validation.check(operation, broken, WORLD)
+                problem = operations.check(operation, broken, WORLD)
                 assert problem is None or problem.message
 
 
@@ -186,9 +187,9 @@ def test_all_patterns_of_these_operations_are_understood():
                 visit(part)
 
     for operation in BASES:
-        visit(validation._model().operation_model(operation).input_shape)
+        visit(shapes.service_model().operation_model(operation).input_shape)
     assert len(patterns) > 20
-    assert [one for one in patterns if validation._compiled(one) is None] == []
+    assert [one for one in patterns if shapes._compiled(one) is None] == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_all_patterns_of_these_operations_are_understood():
     ],
 )
 def test_patterns_are_javas_and_hold_for_the_whole_text(pattern, text, expected):
-    assert validation.matches(pattern, text) is expected
+    assert shapes.matches(pattern, text) is expected
 
 
 # --- local mode -----------------------------------------------------------------------------------
@@ -213,10 +214,14 @@ def test_patterns_are_javas_and_hold_for_the_whole_text(pattern, text, expected)
 
 def local(operation: str, changes: dict) -> list[str]:
     """Return the warnings for a request as local mode gets it."""
-    kind = "processing" if "Processing" in operation else "training"
-    resources = "ProcessingResources.ClusterConfig" if kind == "processing" else "ResourceConfig"
+    processing = "Processing" in operation
+    resources = "ProcessingResources.ClusterConfig" if processing else "ResourceConfig"
     request = changed(operation, {f"{resources}.InstanceType": "local", **changes})
-    return validation.warnings(kind, request)
+    return warnings(operation, request)
+
+
+def warnings(operation: str, request: dict) -> list[str]:
+    return validation.warnings(operation, request, operations.PLAYED[operation].rules)
 
 
 @pytest.mark.parametrize(
@@ -256,11 +261,10 @@ def test_local_mode_warns_of_all_that_aws_would_refuse():
 def test_local_mode_warns_as_aws_refuses(row):
     if not row.operation.startswith("Create"):
         return
-    kind = "processing" if "Processing" in row.operation else "training"
     refused = changed(row.operation, row.refused)
-    seen = validation.check(row.operation, refused, None) is not None
-    assert bool(validation.warnings(kind, refused)) == (seen and not row.id.endswith("type-local"))
-    assert validation.warnings(kind, changed(row.operation, row.accepted)) == []
+    seen = operations.check(row.operation, refused, None) is not None
+    assert bool(warnings(row.operation, refused)) == (seen and not row.id.endswith("type-local"))
+    assert warnings(row.operation, changed(row.operation, row.accepted)) == []
 
 
 def test_a_local_request_without_a_role_gives_a_warning():
