@@ -20,7 +20,8 @@ import pytest
 
 import workshop
 from workshop.course import ladder, manifest
-from workshop.course.checks import arrays, look, run
+from workshop.course.checks import arrays, run
+from workshop.course.checks.look import trials
 from workshop.emulator import state
 from workshop.emulator.client import daemon
 
@@ -311,7 +312,7 @@ def emulator(tmp_path_factory, own_state):
 def fresh(emulator, monkeypatch):
     """No job was started yet, and no script tried."""
     monkeypatch.setenv("WORKSHOP_STATE", emulator)
-    monkeypatch.setattr(look, "_tried", {})
+    monkeypatch.setattr(trials, "_tried", {})
     for record in state.folder("records").glob("*.json"):
         record.unlink()
 

@@ -8,7 +8,9 @@ import types
 import pytest
 
 from workshop.course import checks, hints, ladder, manifest, progress_file
-from workshop.course.checks import live, look, section1
+from workshop.course.checks import live, section1
+from workshop.course.checks.look import Look, gaps, jobs, notebook, trials
+from workshop.course.checks.outcome import NotYet
 from workshop.emulator.errors import WorkshopError
 
 from .test_answers import NUMBERS, SLOW, frozen
@@ -38,7 +40,7 @@ def starter(starter_of):
 
 @EACH_LAB
 def test_an_open_gap_is_not_attempted_whatever_is_there(starter_of, lab, plain, monkeypatch):
-    monkeypatch.setattr(look.Look, "job", lambda *_: pytest.fail("no need to look at a job"))
+    monkeypatch.setattr(jobs, "newest", lambda *_: pytest.fail("no need to look at a job"))
     starter = starter_of(lab)
     for task in lab.tasks:
         outcome = checks.run(task.number, starter)
@@ -60,10 +62,10 @@ def test_a_gap_that_is_only_deleted_is_no_pass(starter_of, lab):
 
 @pytest.mark.parametrize("cell", ['not_attempted("1.3")', '%time\n  workshop.not_attempted("1.3")'])
 def test_a_gap_is_found_in_any_cell(cell):
-    assert look._has_gap(cell, "1.3")
-    assert not look._has_gap(cell, "1.31")
-    assert not look._has_gap(cell.replace("1.3", "1.4"), "1.3")
-    assert not look._has_gap(f"# {cell.splitlines()[-1]}", "1.3")
+    assert gaps.has_gap(cell, "1.3")
+    assert not gaps.has_gap(cell, "1.31")
+    assert not gaps.has_gap(cell.replace("1.3", "1.4"), "1.3")
+    assert not gaps.has_gap(f"# {cell.splitlines()[-1]}", "1.3")
 
 
 def test_the_lines_of_a_feedback():
@@ -188,18 +190,18 @@ def test_ipython_tells_the_cell(monkeypatch):
 
 def test_a_variable_is_what_the_kernel_says_or_what_its_cell_printed(work, kernel, monkeypatch):
     section = manifest.labs()[1].sections[0]
-    looked = look.Look(work.folder, section)
+    looked = Look(work.folder, section)
 
     with monkeypatch.context() as patch:
         shell = types.SimpleNamespace(user_ns={"raw_data": "s3://live"})
         patch.setattr(live, "_shell", shell)
-        assert looked.value("raw_data", str) == "s3://live"
-    with pytest.raises(look.NotYet, match="does not stand in the saved notebook"):
-        looked.value("raw_data", str)
+        assert notebook.value(looked, "raw_data", str) == "s3://live"
+    with pytest.raises(NotYet, match="does not stand in the saved notebook"):
+        notebook.value(looked, "raw_data", str)
     work.printed("1-preprocessing", "raw_data = sagemaker", "s3://printed\n")
-    assert looked.value("raw_data", str) == "s3://printed\n"
-    with pytest.raises(look.NotYet, match="no cell sets processed"):
-        looked.value("processed", str)
+    assert notebook.value(looked, "raw_data", str) == "s3://printed\n"
+    with pytest.raises(NotYet, match="no cell sets processed"):
+        notebook.value(looked, "processed", str)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_variable_is_what_the_kernel_says_or_what_its_cell_printed(work, kerne
     ],
 )
 def test_a_cell_sets_a_variable(cell, sets):
-    assert look.Cell(cell, None).sets("cost") == sets
+    assert notebook.Cell(cell, None).sets("cost") == sets
 
 
 # --- scripts that are tried --------------------------------------------------------------------
@@ -231,7 +233,7 @@ def _preprocessing(work, code):
 
 
 def test_a_script_that_does_not_end_is_stopped(work, monkeypatch):
-    monkeypatch.setattr(look, "_SECONDS", 1)
+    monkeypatch.setattr(trials, "_SECONDS", 1)
     outcome = _preprocessing(work, "while True:\n    pass\n")
     assert outcome.state == checks.NOT_YET
     assert outcome.found == "the script had not ended after 1 seconds"
@@ -264,7 +266,7 @@ def test_the_work_of_two_tasks_in_one_script_is_told_apart(work):
 def test_a_script_is_not_tried_twice_until_it_changes(work, monkeypatch):
     assert work.check("1.5").state == checks.PASSED
     with monkeypatch.context() as patch:
-        patch.setattr(look, "_run_host", lambda *_: pytest.fail("tried again"))
+        patch.setattr(trials, "_run_host", lambda *_: pytest.fail("tried again"))
         assert work.check("1.6").state == checks.PASSED
     work.replace("preprocessing.py", ("labels[~validation])", "labels[~validation][::-1])"))
     assert work.check("1.6").state == checks.NOT_YET
@@ -273,20 +275,20 @@ def test_a_script_is_not_tried_twice_until_it_changes(work, monkeypatch):
 def test_a_script_that_stopped_is_tried_again(work, monkeypatch):
     work.replace("preprocessing.py", ("labels[~validation])", "1 / 0)"))
     work.check("1.6")
-    assert not look._tried
+    assert not trials._tried
 
 
 def test_a_script_leaves_nothing_behind(work):
     before = {path: path.stat().st_mtime_ns for path in work.folder.rglob("*")}
     work.check("1.5")
     assert {path: path.stat().st_mtime_ns for path in work.folder.rglob("*")} == before
-    assert not list(look.state.folder("tmp").glob("tmp*"))
+    assert not list(trials.state.folder("tmp").glob("tmp*"))
 
 
 @pytest.mark.parametrize("number", ["9.1", "11.2", "12.2"])
 def test_a_script_whose_framework_is_not_installed_is_not_tried(work, number, monkeypatch):
-    monkeypatch.setattr(look.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(look, "_run_host", lambda *_: pytest.fail("tried"))
+    monkeypatch.setattr(trials.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(trials, "_run_host", lambda *_: pytest.fail("tried"))
     outcome = work.check(number)
     assert outcome.state == checks.NOT_YET
     assert "is not installed here" in outcome.found

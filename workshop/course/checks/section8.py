@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
-from workshop.course.checks.look import PROCESSING, Look, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 
 SCRIPT = "cli_parse_annotation_files.py"
 IMAGES, ANNOTATIONS = f"{PROCESSING}/input/images_dir", f"{PROCESSING}/input/annotations_dir"
@@ -15,8 +18,8 @@ OUTPUT = f"{PROCESSING}/output"
 
 @check("8.1")
 def inputs_and_outputs(look: Look) -> None:
-    record = look.job(SCRIPT)
-    folders = look.input_folders(record)
+    record = jobs.newest(look, SCRIPT)
+    folders = input_folders(record)
     for folder, key, suffix in (
         (IMAGES, "Video/frames/", ".png"),
         (ANNOTATIONS, "Video/frames_annotations/", ".xml"),
@@ -26,7 +29,7 @@ def inputs_and_outputs(look: Look) -> None:
         if folder not in folders:
             has = f" at {folder}; it has {listing(folders)}" if folders else " at all"
             raise NotYet(f"no input{has}", expected)
-        there = [item.name for item in look.below(folders[folder]).values()]
+        there = [item.name for item in s3.below(look, folders[folder]).values()]
         if not any(name.endswith(suffix) for name in there):
             raise NotYet(
                 f"{folders[folder]} at {folder}, where there is {listing(there, 3)}", expected
@@ -37,12 +40,12 @@ def inputs_and_outputs(look: Look) -> None:
                 f"{folders[folder]} at {folder}: {others[0]} and so on come along",
                 f"{expected}. Mind the / at the end",
             )
-    uri = look.output_uri(record, f"{OUTPUT}/annotation.json")
+    uri = output_uri(record, f"{OUTPUT}/annotation.json")
     if uri is None:
         given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
         has = f"; it has {listing(one['S3Output']['LocalPath'] for one in given)}" if given else ""
         raise NotYet(f"no output that takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
-    wanted = f"s3://{split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
+    wanted = f"s3://{s3.split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
     if uri != wanted:
         raise NotYet(f"annotation.json would be {uri}", wanted)
 
@@ -108,7 +111,8 @@ def coco(look: Look) -> None:
 def _try(look: Look, name: str, files: dict[str, bytes]):
     voc = look.scripts / "code_dependencies" / "voc.py"
     # In the job the script is alone: only this one file is uploaded.
-    return look.trial(
+    return trials.run(
+        look,
         name,
         code=f"{PROCESSING}/input/code",
         files={f"{DEPENDENCIES}/voc.py": voc.read_bytes(), **files},
