@@ -143,9 +143,9 @@ def _arrays(trial: trials.Trial) -> dict[str, bytes]:
 def script_starts(look: Look) -> None:
     path = look.script(SCRIPT)
     look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does: python {SCRIPT}")
-    if len(_arrays(_try(look, "preprocessing"))) == len(PLACES):
+    if len(_arrays(_try(look, "preprocessing.whole"))) == len(PLACES):
         return
-    trial = _try(look, "preprocessing_paths")
+    trial = _try(look, "preprocessing.paths")
     given = [[_plain(path) for path in call] for call in trial.report.get("calls", ())]
     expected = f"one call of preprocess_data with {SOURCE} and {PROCESSING}"
     if not given and trial.error:
@@ -169,10 +169,10 @@ def _plain(path: str) -> str:
 def arrays(look: Look) -> None:
     look.script(SCRIPT)
     look.at(f"preprocess_data in {look.section.scripts}/{SCRIPT}, on small made-up raw files")
-    trial = _try(look, "preprocessing")
+    trial = _try(look, "preprocessing.whole")
     made = _arrays(trial)
     if len(made) < len(PLACES):  # main() may not be there yet: call the function alone
-        trial = _try(look, "preprocess_data")
+        trial = _try(look, "preprocessing.alone")
         made = _arrays(trial)
     if len(made) < len(PLACES):
         missing = [name for name in PLACES if name not in made]

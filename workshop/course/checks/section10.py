@@ -89,7 +89,7 @@ def table_split(look: Look) -> None:
     table, labels = _digits()
     trial = trials.run(
         look,
-        "table_split",
+        "preprocessing.split_of_table",
         code=f"{INPUT}/code",
         files={f"{INPUT}/digits.csv": table},
         folders=[TRAIN, TEST],

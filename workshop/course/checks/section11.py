@@ -83,7 +83,7 @@ def transformation(look: Look) -> None:
     content, ink = _digits()
     trial = trials.run(
         look,
-        "transformation",
+        "spark.transform",
         code=f"{PROCESSING}/input/code",
         files={"/opt/ml/check/digits.csv": content},
         environment={"SPARK_FILES": str(images.CONTAINER_FILES / "spark")},

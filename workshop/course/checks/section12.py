@@ -78,7 +78,7 @@ def evaluation(look: Look) -> None:
     )
     trial = trials.run(
         look,
-        "xgboost_evaluation",
+        "evaluation.of_xgboost",
         code=f"{INPUT}/code",
         files={},
         folders=[MODEL, TEST, OUTPUT],
@@ -158,7 +158,7 @@ def experiment(look: Look) -> None:
     look.at(where)
     trial = trials.run(
         look,
-        "experiment",
+        "cells.experiment",
         code="/opt/ml/code",
         files={
             "/opt/ml/check/cell.py": notebook.code(look, ("evaluate", "recorded")),

@@ -66,7 +66,7 @@ def _try_main(look: Look) -> trials.Trial:
         content = io.BytesIO()
         np.save(content, np.full(shape, n, "float32" if name.startswith("X") else "uint8"))
         files[f"{DESK}/{name}/{name}.npy"] = content.getvalue()
-    return trials.run(look, "main", code="/opt/ml/code", files=files, environment=FOLDERS)
+    return trials.run(look, "training.main", code="/opt/ml/code", files=files, environment=FOLDERS)
 
 
 @check("2.2")
@@ -166,7 +166,7 @@ def checkpoints(look: Look) -> None:
     )
     trial = trials.run(
         look,
-        "train",
+        "training.train",
         code="/opt/ml/code",
         files={},
         folders=["/opt/ml/model", CHECKPOINTS, "/opt/ml/output/data"],

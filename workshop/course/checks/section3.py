@@ -87,7 +87,11 @@ def best_checkpoint(look: Look) -> None:
         "checkpoint-001.keras, best_checkpoint.keras and checkpoint-003.keras"
     )
     trial = trials.run(
-        look, "load_checkpoint", code=f"{PROCESSING}/input/code", files={}, folders=[MODEL]
+        look,
+        "evaluation.load_checkpoint",
+        code=f"{PROCESSING}/input/code",
+        files={},
+        folders=[MODEL],
     )
     expected = "the Keras model in best_checkpoint.keras"
     if trial.error:
@@ -104,7 +108,7 @@ _RIGHT, _IMAGES = 30, 40
 
 
 def _test_data(model: bytes) -> dict[str, bytes]:
-    """Return 40 images whose first pixel tells what the model of `inside.py` will say of them."""
+    """Return 40 images whose first pixel tells what `inside` will let the model say."""
     labels = np.arange(_IMAGES) % 10
     predicted = np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
     images = np.zeros((_IMAGES, 28, 28, 1), "float32")
@@ -119,7 +123,7 @@ def _test_data(model: bytes) -> dict[str, bytes]:
 
 @check("3.4")
 def evaluation(look: Look) -> None:
-    judge_evaluation(look, "evaluation", b"", _judge_model)
+    judge_evaluation(look, "evaluation.whole", b"", _judge_model)
 
 
 def judge_evaluation(
@@ -127,7 +131,7 @@ def judge_evaluation(
 ) -> None:
     """Try the script.
 
-    name: of the function in `inside.py`; model: the content of model.tar.gz
+    name: of a function in `inside`; model: the content of model.tar.gz
     judge_model: raises NotYet when another model was used than the best one
     """
     path = look.script(SCRIPT)

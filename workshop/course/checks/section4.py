@@ -25,7 +25,7 @@ def toggle(look: Look) -> None:
     cell = look.looked_at
     code = "\n".join([*_imports(look), without_magics(source)])
     trial = trials.run(
-        look, "toggle", code="/opt/ml/code", files={"/opt/ml/check/cell.py": code.encode()}
+        look, "cells.toggle", code="/opt/ml/code", files={"/opt/ml/check/cell.py": code.encode()}
     )
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", "a cell that Python can run")

@@ -77,7 +77,7 @@ def resume(look: Look) -> None:
     look.at(f"{where}, killed after epoch 3 and, started again, after epoch 10")
     trial = trials.run(
         look,
-        "resume",
+        "resuming.resume",
         code="/opt/ml/code",
         files={},
         folders=["/opt/ml/model", CHECKPOINTS, "/opt/ml/output/data"],

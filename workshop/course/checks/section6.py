@@ -26,7 +26,7 @@ def inputs_and_outputs(look: Look) -> None:
 
 @check("6.2")
 def evaluation(look: Look) -> None:
-    section3.judge_evaluation(look, "evaluation_of_archive", _archive(), _judge_model)
+    section3.judge_evaluation(look, "evaluation.of_archive", _archive(), _judge_model)
 
 
 @functools.cache

@@ -63,7 +63,7 @@ def file_names(look: Look) -> None:
     config = {"current_host": _HOST, "hosts": ["algo-1", "algo-2", "algo-3"]}
     trial = trials.run(
         look,
-        "sharding",
+        "preprocessing.shard",
         code=f"{PROCESSING}/input/code",
         files={f"{SHARDS}/{name}": _shard(n) for n, name in enumerate(_FILES)}
         | {"/opt/ml/config/resourceconfig.json": json.dumps(config).encode()},

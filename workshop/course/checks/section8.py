@@ -59,7 +59,7 @@ def code_dependencies(look: Look) -> None:
     look.at(
         f"{look.section.scripts}/{SCRIPT}, started as the job does, with voc.py in {DEPENDENCIES}"
     )
-    trial = _try(look, "code_dependencies", {})
+    trial = _try(look, "annotations.dependencies", {})
     if trial.report["voc"] == f"{DEPENDENCIES}/voc.py":
         if trial.error:
             raise NotYet(f"it stopped: {trial.error}", "a script that comes to main()")
@@ -97,7 +97,7 @@ def coco(look: Look) -> None:
         " boxes"
     )
     files = {"/opt/ml/check/frames.json": json.dumps(_FRAMES).encode()}
-    trial = _try(look, "annotations", files)
+    trial = _try(look, "annotations.to_coco", files)
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", f"a dict with the lists {', '.join(_KEYS)}")
     found = trial.report["coco"]

@@ -17,7 +17,7 @@ SCRIPT = "main.py"
 # --- the script ---------------------------------------------------------------------------
 
 _DEGREES, _PIXELS = 15, 2
-#: Where the blobs of `inside.py` were, in pixels.
+#: Where the blobs of `inside/augmentation.py` were, in pixels.
 _ACROSS, _DOWN = 7, 6
 
 
@@ -26,7 +26,7 @@ def augmentation(look: Look) -> None:
     look.script(SCRIPT)
     trials.needs(look, "torch", "PyTorch")
     look.at(f"augment in {look.section.scripts}/{SCRIPT}, on 100 copies of a made-up image")
-    trial = trials.run(look, "augmentation", code=f"{PROCESSING}/input/code", files={})
+    trial = trials.run(look, "augmentation.augment", code=f"{PROCESSING}/input/code", files={})
     report = trial.report
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", "a tensor like images")
@@ -179,7 +179,7 @@ def cost(look: Look) -> None:
     look.at(f"{where}, with a GPU for {gpu} US dollars an hour and a small machine for {small}")
     trial = trials.run(
         look,
-        "cost",
+        "cells.cost",
         code="/opt/ml/code",
         files={
             "/opt/ml/check/cell.py": code,

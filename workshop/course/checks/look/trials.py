@@ -1,17 +1,20 @@
 """What the section's scripts, or cells of its notebook, do with a tiny input: a sandbox runs them.
 
-In the sandbox, `inside.py` tries them and reports what they did.
+In the sandbox, the package `inside` tries them and reports what they did.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
+import io
 import json
 import shutil
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -26,6 +29,8 @@ from workshop.emulator.containers import engine
 from workshop.emulator.settings import REGION
 
 _SECONDS = 120
+#: Where a host finds the package `inside`.
+_PROGRAM = "/opt/ml/check/inside.zip"
 
 #: The trials that went well, by the fingerprint of all that they depend on; the newest of them.
 _tried: dict[bytes, Trial] = {}
@@ -34,7 +39,7 @@ _MOST = 20
 
 @dataclass(frozen=True)
 class Trial:
-    """What a script did: what `inside.py` reported, and all files below /opt/ml by their path."""
+    """What a script did: what `inside` reported, and all files below /opt/ml by their path."""
 
     report: dict
     files: dict[str, bytes] = field(repr=False)
@@ -66,9 +71,9 @@ def run(
     environment: dict[str, str] | None = None,
     without: Iterable[str] = (),
 ) -> Trial:
-    """Let `inside.py` try the scripts of this section, in the sandbox that jobs run in.
+    """Let `inside` try the scripts of this section, in the sandbox that jobs run in.
 
-    name: of the function in `inside.py`
+    name: of a function in `inside`, as MODULE.FUNCTION
     code: the folder in the host where the scripts are, and which the host starts in
     files, folders: what else the host finds, by its path below /opt/ml
     arguments: the script's command line
@@ -87,8 +92,7 @@ def run(
         shutil.copytree(look.scripts, _here(top, code), ignore=ignored)
         for path in folders:
             _here(top, path).mkdir(parents=True, exist_ok=True)
-        source = (Path(__file__).parents[1] / "inside.py").read_bytes()
-        for path, content in {**files, "/opt/ml/check/inside.py": source}.items():
+        for path, content in {**files, _PROGRAM: _program()}.items():
             _here(top, path).parent.mkdir(parents=True, exist_ok=True)
             _here(top, path).write_bytes(content)
         before = _times(top)
@@ -110,6 +114,17 @@ def run(
     return trial
 
 
+@functools.cache
+def _program() -> bytes:
+    """Return the package `inside` as one file that Python can run."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted((Path(__file__).parents[1] / "inside").glob("*.py")):
+            archive.writestr(f"inside/{path.name}", path.read_bytes())
+        archive.writestr("__main__.py", "from inside.program import main\n\nmain()\n")
+    return packed.getvalue()
+
+
 def _fingerprint(scripts: Path, hidden: list[str], *others: object) -> bytes:
     content = hashlib.sha256(repr(others).encode())
     for path in sorted(scripts.rglob("*")):
@@ -120,12 +135,12 @@ def _fingerprint(scripts: Path, hidden: list[str], *others: object) -> bytes:
 
 
 def _run_host(top: Path, command: list[str], code: str, environment: dict[str, str]) -> str:
-    """Run `inside.py` in a host; return what went wrong, if it did."""
+    """Run `inside` in a host; return what went wrong, if it did."""
     nowhere = "http://127.0.0.1:9"  # a script that still asks S3 hears at once that it cannot
     host = engine.Host(
         name="check",
         image="check",
-        entrypoint=["python", "/opt/ml/check/inside.py", *command],
+        entrypoint=["python", _PROGRAM, *command],
         environment={
             "AWS_ENDPOINT_URL": nowhere,
             "WORKSHOP_ENDPOINT": nowhere,
