@@ -61,12 +61,6 @@ def split(share: float = 0.2) -> dict[str, np.ndarray]:
     }
 
 
-def npy(array: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
-
-
 def targz(**files: bytes) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -168,7 +162,7 @@ class Work:
         """Change arrays that the preprocessing job left in S3."""
         for name, array in changed.items():
             key = f"DataProcessed/{arrays.PLACES[name]}"
-            self.objects["preprocessing"][key] = npy(array)
+            self.objects["preprocessing"][key] = arrays.npy(array)
 
     def path(self, script: str) -> Path:
         return self.folder / SCRIPTS[script] / script

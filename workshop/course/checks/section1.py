@@ -15,7 +15,7 @@ from workshop.course.checks.arrays import (
     read_raw,
 )
 from workshop.course.checks.look import Look, jobs, notebook, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
 from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.look.source import calls, without_magics
 from workshop.course.checks.outcome import NotYet
@@ -76,16 +76,14 @@ def _lines(text: str) -> list[str]:
 @check("1.3")
 def inputs(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)
-    folders, expected = input_folders(record), f"{look.top}RawData/ of the bucket at {SOURCE}"
-    if SOURCE not in folders:
-        has = f" at {SOURCE}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
+    expected = f"{look.top}RawData/ of the bucket at {SOURCE}"
+    uri = input_at(record, SOURCE, expected)
     there = s3.input_files(look, record)
     missing = [name for name in RAW_FILES if f"{SOURCE}/{name}" not in there]
     if missing:
         below = [path.removeprefix(f"{SOURCE}/") for path in there if path.startswith(SOURCE)]
         raise NotYet(
-            f"{folders[SOURCE]} at {SOURCE}, which holds {listing(below)}",
+            f"{uri} at {SOURCE}, which holds {listing(below)}",
             f"{expected}, with {', '.join(RAW_FILES)}",
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 from workshop.course.checks.look import Look, jobs, s3, trials
 from workshop.course.checks.look.job_request import (
     PROCESSING,
+    input_at,
     input_folders,
     options_of,
     output_uri,
@@ -38,13 +39,11 @@ def _ours(record: Record) -> bool:
 @check("10.1")
 def processor(look: Look) -> None:
     record = jobs.newest(look, SCRIPT, _ours)
-    folders, expected = input_folders(record), f"{look.top}Digits/ of the bucket at {INPUT}"
-    if INPUT not in folders:
-        has = f" at {INPUT}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
+    expected = f"{look.top}Digits/ of the bucket at {INPUT}"
+    uri = input_at(record, INPUT, expected)
     if f"{INPUT}/digits.csv" not in s3.input_files(look, record):
-        there = listing(item.name for item in s3.below(look, folders[INPUT]).values())
-        raise NotYet(f"{folders[INPUT]} at {INPUT}, where there is {there}", expected)
+        there = listing(item.name for item in s3.below(look, uri).values())
+        raise NotYet(f"{uri} at {INPUT}, where there is {there}", expected)
     outputs = outputs_of(record)
     for name, folder in (("train_data", TRAIN), ("test_data", TEST)):
         if name not in outputs:

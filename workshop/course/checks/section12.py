@@ -7,7 +7,7 @@ import json
 from workshop.course.checks.look import Look, jobs, notebook, s3, trials
 from workshop.course.checks.look.job_request import (
     PROCESSING,
-    input_folders,
+    input_at,
     output_uri,
     outputs_of,
     repository_of,
@@ -39,13 +39,11 @@ def processor(look: Look) -> None:
         raise NotYet(
             f"it uses the image {repository}", "an image with PyTorch: FrameworkProcessor(PyTorch)"
         )
-    folders, expected = input_folders(record), f"{look.top}RawData/ of the bucket at {INPUT}"
-    if INPUT not in folders:
-        has = f" at {INPUT}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
+    expected = f"{look.top}RawData/ of the bucket at {INPUT}"
+    uri = input_at(record, INPUT, expected)
     if f"{INPUT}/{_RAW}" not in s3.input_files(look, record):
-        there = listing((item.name for item in s3.below(look, folders[INPUT]).values()), 3)
-        raise NotYet(f"{folders[INPUT]} at {INPUT}, where there is {there}", expected)
+        there = listing((item.name for item in s3.below(look, uri).values()), 3)
+        raise NotYet(f"{uri} at {INPUT}, where there is {there}", expected)
     uris = [_uri(look, record, part) for part in ("train", "validation")]
     jobs.ended_well(record)
     for uri in uris:

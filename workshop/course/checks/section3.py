@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from workshop.course.checks.arrays import npy
 from workshop.course.checks.look import Look, jobs, s3, trials
 from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
 from workshop.course.checks.look.phrases import listing
@@ -115,9 +116,7 @@ def _test_data(model: bytes) -> dict[str, bytes]:
     images[:, 0, 0, 0] = predicted / 10
     files = {f"{MODEL}/model.tar.gz": model}
     for name, array in (("X_test", images), ("y_test", labels.astype("uint8"))):
-        content = io.BytesIO()
-        np.save(content, array)
-        files[f"{PROCESSING}/test/{name}/{name}.npy"] = content.getvalue()
+        files[f"{PROCESSING}/test/{name}/{name}.npy"] = npy(array)
     return files
 
 

@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from workshop.course.checks.look import Look, jobs, notebook, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
 from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
@@ -24,14 +24,11 @@ _INSTANCES = 3
 def inputs(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)
     jobs.on_instances(record, _INSTANCES)
-    folders = input_folders(record)
-    if SHARDS not in folders:
-        has = f" at {SHARDS}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", f"{look.top}Shards/ of the bucket at {SHARDS}")
-    there = [item.name for item in s3.below(look, folders[SHARDS]).values()]
+    uri = input_at(record, SHARDS, f"{look.top}Shards/ of the bucket at {SHARDS}")
+    there = [item.name for item in s3.below(look, uri).values()]
     if not any(name.endswith(".npz") for name in there):
         raise NotYet(
-            f"{folders[SHARDS]} at {SHARDS}, where there is {listing(there, 3)}",
+            f"{uri} at {SHARDS}, where there is {listing(there, 3)}",
             f"{look.top}Shards/ of the bucket",
         )
     (source,) = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from workshop.course.checks.look import Look, jobs, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
 from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
@@ -19,25 +19,20 @@ OUTPUT = f"{PROCESSING}/output"
 @check("8.1")
 def inputs_and_outputs(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)
-    folders = input_folders(record)
     for folder, key, suffix in (
         (IMAGES, "Video/frames/", ".png"),
         (ANNOTATIONS, "Video/frames_annotations/", ".xml"),
         (DEPENDENCIES, "Code/", "voc.py"),
     ):
         expected = f"{look.top}{key} of the bucket at {folder}"
-        if folder not in folders:
-            has = f" at {folder}; it has {listing(folders)}" if folders else " at all"
-            raise NotYet(f"no input{has}", expected)
-        there = [item.name for item in s3.below(look, folders[folder]).values()]
+        source = input_at(record, folder, expected)
+        there = [item.name for item in s3.below(look, source).values()]
         if not any(name.endswith(suffix) for name in there):
-            raise NotYet(
-                f"{folders[folder]} at {folder}, where there is {listing(there, 3)}", expected
-            )
+            raise NotYet(f"{source} at {folder}, where there is {listing(there, 3)}", expected)
         others = [name for name in there if name.endswith(".xml")]
         if folder == IMAGES and others:
             raise NotYet(
-                f"{folders[folder]} at {folder}: {others[0]} and so on come along",
+                f"{source} at {folder}: {others[0]} and so on come along",
                 f"{expected}. Mind the / at the end",
             )
     uri = output_uri(record, f"{OUTPUT}/annotation.json")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
 from workshop.emulator.containers import images
 from workshop.emulator.service.sagemaker.records import Record
 
@@ -43,6 +45,15 @@ def options_of(record: Record) -> dict[str, str]:
 def input_folders(record: Record) -> dict[str, str]:
     """Return the inputs of a processing job: {folder in the container: S3 address}."""
     return {path: uri for path, uri in _inputs(record) if path not in _SDKS_OWN}
+
+
+def input_at(record: Record, folder: str, expected: str) -> str:
+    """Return the S3 address of a processing job's input at a folder, which must be there."""
+    folders = input_folders(record)
+    if folder not in folders:
+        has = f" at {folder}; it has {listing(folders)}" if folders else " at all"
+        raise NotYet(f"no input{has}", expected)
+    return folders[folder]
 
 
 def script_sources(record: Record) -> list[str]:
