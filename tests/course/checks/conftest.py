@@ -20,7 +20,7 @@ import pytest
 
 import workshop
 from workshop.course import ladder, manifest
-from workshop.course.checks import arrays, run
+from workshop.course.checks import arrays, live, run
 from workshop.course.checks.look import trials
 from workshop.emulator import state
 from workshop.emulator.client import daemon
@@ -349,3 +349,42 @@ def plain(work, tmp_path):
         return text + "\n"
 
     return mask
+
+
+@pytest.fixture
+def starter_of(tmp_path):
+    """Return a function: a lab as a learner gets it; no job was started from it."""
+
+    def make(lab):
+        folder = tmp_path / "starters" / lab.folder
+        ladder.materialise(folder, lab=lab, open={task.number for task in lab.tasks})
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def starter(starter_of):
+    """Lab 1 as a learner gets it."""
+    return starter_of(manifest.lab_of("1.1"))
+
+
+class Info:
+    """What IPython tells of a cell that runs."""
+
+    def __init__(self, cell_id, raw_cell):
+        self.cell_id, self.raw_cell = cell_id, raw_cell
+
+
+@pytest.fixture
+def kernel(monkeypatch, starter):
+    """Run a cell's code as JupyterLab does, in the kernel of 1-preprocessing.ipynb."""
+    monkeypatch.setattr(live, "_cells", {})
+    monkeypatch.setenv("JPY_SESSION_NAME", f"{starter.name}/1-preprocessing.ipynb")
+    cells = json.loads((starter / "1-preprocessing.ipynb").read_text())["cells"]
+
+    def run(gap, code):
+        (cell,) = (cell for cell in cells if gap in "".join(cell["source"]))
+        live._remember(Info(cell["id"], code))
+
+    return run
