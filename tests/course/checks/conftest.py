@@ -20,7 +20,8 @@ import pytest
 
 import workshop
 from workshop.course import ladder, manifest
-from workshop.course.checks import arrays, look, run
+from workshop.course.checks import arrays, live, run
+from workshop.course.checks.look import trials
 from workshop.emulator import state
 from workshop.emulator.client import daemon
 
@@ -58,12 +59,6 @@ def split(share: float = 0.2) -> dict[str, np.ndarray]:
         "X_test": test,
         "y_test": raw.test_labels,
     }
-
-
-def npy(array: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
 
 
 def targz(**files: bytes) -> bytes:
@@ -167,7 +162,7 @@ class Work:
         """Change arrays that the preprocessing job left in S3."""
         for name, array in changed.items():
             key = f"DataProcessed/{arrays.PLACES[name]}"
-            self.objects["preprocessing"][key] = npy(array)
+            self.objects["preprocessing"][key] = arrays.npy(array)
 
     def path(self, script: str) -> Path:
         return self.folder / SCRIPTS[script] / script
@@ -311,7 +306,7 @@ def emulator(tmp_path_factory, own_state):
 def fresh(emulator, monkeypatch):
     """No job was started yet, and no script tried."""
     monkeypatch.setenv("WORKSHOP_STATE", emulator)
-    monkeypatch.setattr(look, "_tried", {})
+    monkeypatch.setattr(trials, "_tried", {})
     for record in state.folder("records").glob("*.json"):
         record.unlink()
 
@@ -354,3 +349,42 @@ def plain(work, tmp_path):
         return text + "\n"
 
     return mask
+
+
+@pytest.fixture
+def starter_of(tmp_path):
+    """Return a function: a lab as a learner gets it; no job was started from it."""
+
+    def make(lab):
+        folder = tmp_path / "starters" / lab.folder
+        ladder.materialise(folder, lab=lab, open={task.number for task in lab.tasks})
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def starter(starter_of):
+    """Lab 1 as a learner gets it."""
+    return starter_of(manifest.lab_of("1.1"))
+
+
+class Info:
+    """What IPython tells of a cell that runs."""
+
+    def __init__(self, cell_id, raw_cell):
+        self.cell_id, self.raw_cell = cell_id, raw_cell
+
+
+@pytest.fixture
+def kernel(monkeypatch, starter):
+    """Run a cell's code as JupyterLab does, in the kernel of 1-preprocessing.ipynb."""
+    monkeypatch.setattr(live, "_cells", {})
+    monkeypatch.setenv("JPY_SESSION_NAME", f"{starter.name}/1-preprocessing.ipynb")
+    cells = json.loads((starter / "1-preprocessing.ipynb").read_text())["cells"]
+
+    def run(gap, code):
+        (cell,) = (cell for cell in cells if gap in "".join(cell["source"]))
+        live._remember(Info(cell["id"], code))
+
+    return run

@@ -6,7 +6,8 @@ import contextlib
 import json
 import time
 
-from workshop.course.checks import live, look
+from workshop.course.checks import live
+from workshop.course.checks.look import jobs
 from workshop.emulator.client import daemon
 
 from .conftest import Work
@@ -92,9 +93,9 @@ class Lab2Work(Work):
     def connect(self, monkeypatch) -> None:
         monkeypatch.setattr(live, "variables", lambda notebook: self.variables or {})
         monkeypatch.setattr(
-            look.Look,
+            jobs,
             "describe",
-            lambda _, record: self.jobs[record.name.split("-")[1]].get("about", {}),
+            lambda record: self.jobs[record.name.split("-")[1]].get("about", {}),
         )
 
     def check(self, number: str):

@@ -1,6 +1,6 @@
 """Checks what the learner's work did, and says what was looked at, found and expected.
 
-A check looks at four things (`look.py`): the requests that reached SageMaker, what S3 holds, what
+A check looks at four things (`look/`): the requests that reached SageMaker, what S3 holds, what
 a script does with a tiny input, and the cells of the notebook. It never asks what the learner
 called a variable, but for those that a task names. The checks are in `section1.py` and so on.
 """
@@ -25,15 +25,15 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section11,
     section12,
 )
-from workshop.course.checks.look import Look
-from workshop.course.checks.registry import (
-    CHECKS,
+from workshop.course.checks.look import Look, gaps
+from workshop.course.checks.outcome import (
     NOT_ATTEMPTED,
     NOT_YET,
     PASSED,
     NotYet,
     Outcome,
 )
+from workshop.course.checks.registry import CHECKS
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
@@ -137,7 +137,7 @@ def _next(outcome: Outcome) -> str:
 def _run(number: str, look: Look) -> Outcome:
     look.at("")
     try:
-        gap = look.gap(number)
+        gap = gaps.find(look, number)
         if gap:
             what = manifest.task(number).what
             return Outcome(number, NOT_ATTEMPTED, *gap, expected=what)

@@ -14,17 +14,12 @@ from workshop.course.checks.arrays import (
     made_up,
     read_raw,
 )
-from workshop.course.checks.look import (
-    PROCESSING,
-    Look,
-    S3Object,
-    Trial,
-    calls,
-    listing,
-    split_uri,
-    without_magics,
-)
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.look.source import calls, without_magics
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.paths import ROOT
 
 REQUIREMENTS = ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
@@ -55,7 +50,7 @@ def same_image(image: str, job: str) -> None:
 
 @check("1.1")
 def version(look: Look) -> None:
-    record = look.job(SCRIPT)
+    record = jobs.newest(look, SCRIPT)
     same_image(record.request["AppSpecification"]["ImageUri"], "job")
 
 
@@ -80,30 +75,28 @@ def _lines(text: str) -> list[str]:
 
 @check("1.3")
 def inputs(look: Look) -> None:
-    record = look.job(SCRIPT)
-    folders, expected = look.input_folders(record), f"{look.top}RawData/ of the bucket at {SOURCE}"
-    if SOURCE not in folders:
-        has = f" at {SOURCE}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
-    there = look.input_files(record)
+    record = jobs.newest(look, SCRIPT)
+    expected = f"{look.top}RawData/ of the bucket at {SOURCE}"
+    uri = input_at(record, SOURCE, expected)
+    there = s3.input_files(look, record)
     missing = [name for name in RAW_FILES if f"{SOURCE}/{name}" not in there]
     if missing:
         below = [path.removeprefix(f"{SOURCE}/") for path in there if path.startswith(SOURCE)]
         raise NotYet(
-            f"{folders[SOURCE]} at {SOURCE}, which holds {listing(below)}",
+            f"{uri} at {SOURCE}, which holds {listing(below)}",
             f"{expected}, with {', '.join(RAW_FILES)}",
         )
 
 
 @check("1.4")
 def outputs(look: Look) -> None:
-    record = look.job(SCRIPT)
+    record = jobs.newest(look, SCRIPT)
     lost, astray = [], []
     for name, place in PLACES.items():
-        uri = look.output_uri(record, f"{PROCESSING}/{place}")
+        uri = output_uri(record, f"{PROCESSING}/{place}")
         if uri is None:
             lost.append(name)
-        elif split_uri(uri)[1] != f"{look.top}DataProcessed/{place}":
+        elif s3.split_uri(uri)[1] != f"{look.top}DataProcessed/{place}":
             astray.append((name, uri))
     if lost:
         name = lost[0]
@@ -115,7 +108,7 @@ def outputs(look: Look) -> None:
     if astray:
         name, uri = astray[0]
         more = f", and {len(astray) - 1} more elsewhere" if len(astray) > 1 else ""
-        bucket = split_uri(uri)[0]
+        bucket = s3.split_uri(uri)[0]
         raise NotYet(
             f"{name} would be {uri}{more}", f"s3://{bucket}/{look.top}DataProcessed/{PLACES[name]}"
         )
@@ -124,9 +117,10 @@ def outputs(look: Look) -> None:
 # --- the script ---------------------------------------------------------------------------
 
 
-def _try(look: Look, name: str) -> Trial:
+def _try(look: Look, name: str) -> trials.Trial:
     """Let the script work on small made-up raw files."""
-    return look.trial(
+    return trials.run(
+        look,
         name,
         code=f"{PROCESSING}/input/code",
         files={f"{SOURCE}/{file}": content for file, content in made_up().items()},
@@ -135,7 +129,7 @@ def _try(look: Look, name: str) -> Trial:
     )
 
 
-def _arrays(trial: Trial) -> dict[str, bytes]:
+def _arrays(trial: trials.Trial) -> dict[str, bytes]:
     return {
         name: trial.files[f"{PROCESSING}/{place}"]
         for name, place in PLACES.items()
@@ -147,9 +141,9 @@ def _arrays(trial: Trial) -> dict[str, bytes]:
 def script_starts(look: Look) -> None:
     path = look.script(SCRIPT)
     look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does: python {SCRIPT}")
-    if len(_arrays(_try(look, "preprocessing"))) == len(PLACES):
+    if len(_arrays(_try(look, "preprocessing.whole"))) == len(PLACES):
         return
-    trial = _try(look, "preprocessing_paths")
+    trial = _try(look, "preprocessing.paths")
     given = [[_plain(path) for path in call] for call in trial.report.get("calls", ())]
     expected = f"one call of preprocess_data with {SOURCE} and {PROCESSING}"
     if not given and trial.error:
@@ -173,10 +167,10 @@ def _plain(path: str) -> str:
 def arrays(look: Look) -> None:
     look.script(SCRIPT)
     look.at(f"preprocess_data in {look.section.scripts}/{SCRIPT}, on small made-up raw files")
-    trial = _try(look, "preprocessing")
+    trial = _try(look, "preprocessing.whole")
     made = _arrays(trial)
     if len(made) < len(PLACES):  # main() may not be there yet: call the function alone
-        trial = _try(look, "preprocess_data")
+        trial = _try(look, "preprocessing.alone")
         made = _arrays(trial)
     if len(made) < len(PLACES):
         missing = [name for name in PLACES if name not in made]
@@ -203,32 +197,32 @@ _LISTS = (
 
 @check("1.7")
 def result(look: Look) -> None:
-    record = look.job(SCRIPT)
-    look.ended_well(record)
+    record = jobs.newest(look, SCRIPT)
+    jobs.ended_well(record)
     job = look.looked_at
     look.at(f"DataProcessed/ in S3, and {job}")
-    uris = {name: look.output_uri(record, f"{PROCESSING}/{p}") for name, p in PLACES.items()}
-    bucket = next((split_uri(uri)[0] for uri in uris.values() if uri), "")
+    uris = {name: output_uri(record, f"{PROCESSING}/{p}") for name, p in PLACES.items()}
+    bucket = next((s3.split_uri(uri)[0] for uri in uris.values() if uri), "")
     found = {}
     for name, place in PLACES.items():
         uri = f"s3://{bucket}/DataProcessed/{place}"
-        look.made_by(record, uri)
-        found[name] = load(name, look.read(uri) or b"")
-    judge(found, _raw(look, look.input_files(record)))
+        s3.made_by(look, record, uri)
+        found[name] = load(name, s3.read(look, uri) or b"")
+    judge(found, _raw(look, s3.input_files(look, record)))
     look.at(f"{look.notebook.name}, DataProcessed/ in S3, and {job}")
-    if not any(_lists_result(cell.source, cell.printed) for cell in look.cells()):
+    if not any(_lists_result(cell.source, cell.printed) for cell in notebook.cells(look)):
         raise NotYet(
             "all six arrays are in S3, but no cell that prints what is below DataProcessed/",
             f"a cell that lists s3://{bucket}/DataProcessed/",
         )
 
 
-def _raw(look: Look, files: dict[str, S3Object]) -> Raw:
+def _raw(look: Look, files: dict[str, s3.S3Object]) -> Raw:
     """Return the raw data that a job had as its input."""
     contents = {}
     for name in RAW_FILES:
         item = files.get(f"{SOURCE}/{name}")
-        content = look.read(item.uri) if item else None
+        content = s3.read(look, item.uri) if item else None
         if content is None:
             raise NotYet(f"no {name} at {SOURCE}", f"the raw files at {SOURCE}, as in task 1.3")
         contents[name] = content

@@ -7,16 +7,19 @@ import io
 
 import numpy as np
 
-from workshop.course.checks.look import (
+from workshop.course.checks.look import Look, jobs, s3, trials
+from workshop.course.checks.look.job_request import (
     PROCESSING,
-    Look,
-    listing,
+    input_at,
+    input_folders,
+    options_of,
+    output_uri,
     outputs_of,
     repository_of,
-    split_uri,
 )
-from workshop.course.checks.registry import NotYet, check
-from workshop.course.checks.section9 import options_of
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT, EVALUATION = "preprocessing.py", "evaluation.py"
@@ -35,14 +38,12 @@ def _ours(record: Record) -> bool:
 
 @check("10.1")
 def processor(look: Look) -> None:
-    record = look.job(SCRIPT, _ours)
-    folders, expected = look.input_folders(record), f"{look.top}Digits/ of the bucket at {INPUT}"
-    if INPUT not in folders:
-        has = f" at {INPUT}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
-    if f"{INPUT}/digits.csv" not in look.input_files(record):
-        there = listing(item.name for item in look.below(folders[INPUT]).values())
-        raise NotYet(f"{folders[INPUT]} at {INPUT}, where there is {there}", expected)
+    record = jobs.newest(look, SCRIPT, _ours)
+    expected = f"{look.top}Digits/ of the bucket at {INPUT}"
+    uri = input_at(record, INPUT, expected)
+    if f"{INPUT}/digits.csv" not in s3.input_files(look, record):
+        there = listing(item.name for item in s3.below(look, uri).values())
+        raise NotYet(f"{uri} at {INPUT}, where there is {there}", expected)
     outputs = outputs_of(record)
     for name, folder in (("train_data", TRAIN), ("test_data", TEST)):
         if name not in outputs:
@@ -85,8 +86,9 @@ def table_split(look: Look) -> None:
         f"{_OPTION} {_SHARE}"
     )
     table, labels = _digits()
-    trial = look.trial(
-        "table_split",
+    trial = trials.run(
+        look,
+        "preprocessing.split_of_table",
         code=f"{INPUT}/code",
         files={f"{INPUT}/digits.csv": table},
         folders=[TRAIN, TEST],
@@ -214,40 +216,40 @@ def _judge_labels(tables: dict[str, np.ndarray], labels: np.ndarray) -> None:
 
 @check("10.3")
 def evaluation(look: Look) -> None:
-    split = look.job(SCRIPT, _ours)
-    record = look.job(EVALUATION, _ours)
-    files = look.input_files(record)
+    split = jobs.newest(look, SCRIPT, _ours)
+    record = jobs.newest(look, EVALUATION, _ours)
+    files = s3.input_files(look, record)
     _judge_model(look, record)
     for name in ("test_features.csv", "test_labels.csv"):
         if f"{TEST}/{name}" not in files:
             there = [item.uri for path, item in files.items() if path.startswith(f"{TEST}/")]
             has = f"at {TEST} there is {listing(there, 2)}" if there else f"nothing at {TEST}"
             raise NotYet(has, f"{name} at {TEST}: the output test_data of the first job")
-    uri, wanted = look.input_folders(record).get(TEST, ""), outputs_of(split)["test_data"][1]
+    uri, wanted = input_folders(record).get(TEST, ""), outputs_of(split)["test_data"][1]
     if uri.rstrip("/") != wanted.rstrip("/") and split.started < record.started:
         raise NotYet(
             f"{uri} at {TEST}", f"{wanted}/, which the newest job with {SCRIPT} left there"
         )
-    target = look.output_uri(record, f"{OUTPUT}/evaluation.json")
+    target = output_uri(record, f"{OUTPUT}/evaluation.json")
     if target is None:
         has = listing(folder for folder, _ in outputs_of(record).values())
         raise NotYet(f"no output for {OUTPUT}; there is {has}", f"{OUTPUT}: to evaluation_uri")
-    bucket = split_uri(target)[0]
+    bucket = s3.split_uri(target)[0]
     expected = f"s3://{bucket}/{look.top}ScikitLearn/Evaluation/evaluation.json"
     if target != expected:
         raise NotYet(f"evaluation.json would be {target}", expected)
-    look.ended_well(record)
-    look.made_by(record, target)
+    jobs.ended_well(record)
+    s3.made_by(look, record, target)
 
 
 def _judge_model(look: Look, record: Record) -> None:
-    files, place = look.input_files(record), f"{MODEL}/model.tar.gz"
+    files, place = s3.input_files(look, record), f"{MODEL}/model.tar.gz"
     if place not in files:
         there = [item.uri for path, item in files.items() if path.startswith(f"{MODEL}/")]
         has = f"at {MODEL} there is {listing(there, 2)}" if there else f"nothing at {MODEL}"
         raise NotYet(has, f"model.tar.gz at {MODEL}: estimator.model_data")
-    bucket = split_uri(files[place].uri)[0]
-    trained = look.below(f"s3://{bucket}/{look.top}ScikitLearn/Training/").values()
+    bucket = s3.split_uri(files[place].uri)[0]
+    trained = s3.below(look, f"s3://{bucket}/{look.top}ScikitLearn/Training/").values()
     models = [one for one in trained if one.name == "model.tar.gz"]
     models = [one for one in models if one.modified <= record.started]
     newest = max(models, key=lambda one: one.modified, default=None)

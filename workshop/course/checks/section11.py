@@ -8,8 +8,11 @@ import re
 
 import numpy as np
 
-from workshop.course.checks.look import PROCESSING, Look, instances_of, listing
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, instances_of, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.emulator.containers import images
 from workshop.emulator.service.sagemaker.records import Record
 
@@ -26,7 +29,7 @@ def _program(record: Record) -> str:
 
 @check("11.1")
 def processor(look: Look) -> None:
-    record = look.job(SCRIPT, lambda record: _program(record) != _SMSPARK)
+    record = jobs.newest(look, SCRIPT, lambda record: _program(record) != _SMSPARK)
     if _program(record) != _SUBMIT:
         command = record.request["AppSpecification"].get("ContainerEntrypoint") or ()
         raise NotYet(f"its command line begins with {' '.join(command)}", f'command=["{_SUBMIT}"]')
@@ -72,14 +75,15 @@ _LINES, _SIDE = 20, 28
 @check("11.2")
 def transformation(look: Look) -> None:
     look.script(SCRIPT)
-    look.needs("pyspark", "Spark")
+    trials.needs(look, "pyspark", "Spark")
     look.at(
         f"transform in {look.section.scripts}/{SCRIPT}, on a table of {_LINES} made-up digits, in "
         "a Spark of one process"
     )
     content, ink = _digits()
-    trial = look.trial(
-        "transformation",
+    trial = trials.run(
+        look,
+        "spark.transform",
         code=f"{PROCESSING}/input/code",
         files={"/opt/ml/check/digits.csv": content},
         environment={"SPARK_FILES": str(images.CONTAINER_FILES / "spark")},
@@ -145,18 +149,18 @@ def _judge_rows(rows: list[list], types: dict[str, str], ink: np.ndarray) -> Non
 
 @check("11.3")
 def rows_of_hosts(look: Look) -> None:
-    record = look.job(SCRIPT, lambda record: _program(record) == _SMSPARK)
-    look.ended_well(record)
+    record = jobs.newest(look, SCRIPT, lambda record: _program(record) == _SMSPARK)
+    jobs.ended_well(record)
     job = look.looked_at
-    uri = (look.output_uri(record, f"{EVENTS}/x") or "").removesuffix("x")
-    logs = look.below(uri) if uri else {}
+    uri = (output_uri(record, f"{EVENTS}/x") or "").removesuffix("x")
+    logs = s3.below(look, uri) if uri else {}
     if not logs:
         raise NotYet(f"no event log at {uri or 'any place in S3'}", "the event log of this job")
     tasks = []
     for item in logs.values():
-        look.made_by(record, item.uri)
-        tasks += _tasks(look.read(item.uri) or b"")
-    found = look.value("rows", _read_rows)
+        s3.made_by(look, record, item.uri)
+        tasks += _tasks(s3.read(look, item.uri) or b"")
+    found = notebook.value(look, "rows", _read_rows)
     look.at(f"{look.looked_at}, and the event log of {job}")
     wanted = _sums(tasks, "Host")
     _judge_counts(found, wanted, {

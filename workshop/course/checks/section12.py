@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
-from workshop.course.checks.look import (
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.job_request import (
     PROCESSING,
-    Look,
-    listing,
+    input_at,
+    output_uri,
     outputs_of,
     repository_of,
-    split_uri,
 )
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker.records import Record
 
 PREPROCESSING, EVALUATION = "preprocessing.py", "evaluation.py"
@@ -31,33 +33,31 @@ def _ours(record: Record) -> bool:
 
 @check("12.1")
 def processor(look: Look) -> None:
-    record = look.job(PREPROCESSING, _ours)
+    record = jobs.newest(look, PREPROCESSING, _ours)
     repository = repository_of(record)
     if not repository.startswith("pytorch-"):
         raise NotYet(
             f"it uses the image {repository}", "an image with PyTorch: FrameworkProcessor(PyTorch)"
         )
-    folders, expected = look.input_folders(record), f"{look.top}RawData/ of the bucket at {INPUT}"
-    if INPUT not in folders:
-        has = f" at {INPUT}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", expected)
-    if f"{INPUT}/{_RAW}" not in look.input_files(record):
-        there = listing((item.name for item in look.below(folders[INPUT]).values()), 3)
-        raise NotYet(f"{folders[INPUT]} at {INPUT}, where there is {there}", expected)
+    expected = f"{look.top}RawData/ of the bucket at {INPUT}"
+    uri = input_at(record, INPUT, expected)
+    if f"{INPUT}/{_RAW}" not in s3.input_files(look, record):
+        there = listing((item.name for item in s3.below(look, uri).values()), 3)
+        raise NotYet(f"{uri} at {INPUT}, where there is {there}", expected)
     uris = [_uri(look, record, part) for part in ("train", "validation")]
-    look.ended_well(record)
+    jobs.ended_well(record)
     for uri in uris:
-        look.made_by(record, uri)
+        s3.made_by(look, record, uri)
 
 
 def _uri(look: Look, record: Record, part: str) -> str:
     """Return where a part of the features goes, which must be where it is looked for."""
     folder = f"{OUTPUT}/{part}"
-    uri = look.output_uri(record, f"{folder}/features.npy")
+    uri = output_uri(record, f"{folder}/features.npy")
     if uri is None:
         has = listing(place for place, _ in outputs_of(record).values())
         raise NotYet(f"no output for {folder}; there is {has}", f"{folder}: to {part}_uri")
-    expected = f"s3://{split_uri(uri)[0]}/{look.top}PyTorch/{part}/features.npy"
+    expected = f"s3://{s3.split_uri(uri)[0]}/{look.top}PyTorch/{part}/features.npy"
     if uri != expected:
         raise NotYet(f"the features for {part} would be {uri}", f"{expected}: {part}_uri")
     return uri
@@ -69,13 +69,14 @@ def _uri(look: Look, record: Record, part: str) -> str:
 @check("12.2")
 def evaluation(look: Look) -> None:
     look.script(EVALUATION)
-    look.needs("xgboost", "XGBoost")
+    trials.needs(look, "xgboost", "XGBoost")
     look.at(
         f"{look.section.scripts}/{EVALUATION}, run as the job does, with a small model and 40 "
         "made-up digits"
     )
-    trial = look.trial(
-        "xgboost_evaluation",
+    trial = trials.run(
+        look,
+        "evaluation.of_xgboost",
         code=f"{INPUT}/code",
         files={},
         folders=[MODEL, TEST, OUTPUT],
@@ -153,11 +154,12 @@ _RECORDED = {
 def experiment(look: Look) -> None:
     where = f"{look.notebook.name}, the cells that make evaluate and recorded"
     look.at(where)
-    trial = look.trial(
-        "experiment",
+    trial = trials.run(
+        look,
+        "cells.experiment",
         code="/opt/ml/code",
         files={
-            "/opt/ml/check/cell.py": look.code(("evaluate", "recorded")),
+            "/opt/ml/check/cell.py": notebook.code(look, ("evaluate", "recorded")),
             "/opt/ml/check/components.json": json.dumps(_TRIALS).encode(),
         },
     )
@@ -172,14 +174,16 @@ def experiment(look: Look) -> None:
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", _shown(_RECORDED))
     _judge_recorded(trial.report["recorded"])
-    record = look.job(EVALUATION, _ours)
+    record = jobs.newest(look, EVALUATION, _ours)
     config = record.request.get("ExperimentConfig") or {}
     if config.get("TrialName") != record.name:
         has = f"the trial {config['TrialName']}" if config.get("TrialName") else "no trial"
         raise NotYet(f"it belongs to {has}", f"the trial {record.name}: run the cell that makes it")
-    look.ended_well(record)
-    uri = look.output_uri(record, f"{OUTPUT}/evaluation.json")
-    look.made_by(record, uri or f"s3:///{look.top}XGBoost/Evaluation/{record.name}/evaluation.json")
+    jobs.ended_well(record)
+    uri = output_uri(record, f"{OUTPUT}/evaluation.json")
+    s3.made_by(
+        look, record, uri or f"s3:///{look.top}XGBoost/Evaluation/{record.name}/evaluation.json"
+    )
 
 
 def _judge_run(runs: list[dict]) -> None:

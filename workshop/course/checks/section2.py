@@ -10,8 +10,11 @@ import tarfile
 import numpy as np
 
 from workshop.course.checks import live
-from workshop.course.checks.look import Cell, Look, Trial, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.arrays import npy
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.course.checks.section1 import same_image
 
 CHANNELS = ("X_train", "y_train", "X_val", "y_val")
@@ -28,7 +31,7 @@ CHECKPOINTS = "/opt/ml/checkpoints"
 
 @check("2.1")
 def channels(look: Look) -> None:
-    record = look.job("main.py")
+    record = jobs.newest(look, "main.py")
     sources = {}
     for one in record.request.get("InputDataConfig", ()):
         source = one["DataSource"]
@@ -44,7 +47,7 @@ def channels(look: Look) -> None:
         )
     for name in CHANNELS:
         uri = by_variable[name.upper()]
-        below = look.below(uri)
+        below = s3.below(look, uri)
         if f"{name}.npy" not in below:
             raise NotYet(
                 f"the channel {name} is {uri}, and below it is {listing(below, 3)}",
@@ -55,16 +58,15 @@ def channels(look: Look) -> None:
 # --- main.py ------------------------------------------------------------------------------
 
 
-def _try_main(look: Look) -> Trial:
+def _try_main(look: Look) -> trials.Trial:
     """Run main.py without TensorFlow, on tiny arrays."""
     look.script("main.py")
     files = {}
     for n, name in enumerate(CHANNELS):
         shape = (10 - n // 2, 28, 28, 1) if name.startswith("X") else (10 - n // 2,)
-        content = io.BytesIO()
-        np.save(content, np.full(shape, n, "float32" if name.startswith("X") else "uint8"))
-        files[f"{DESK}/{name}/{name}.npy"] = content.getvalue()
-    return look.trial("main", code="/opt/ml/code", files=files, environment=FOLDERS)
+        array = np.full(shape, n, "float32" if name.startswith("X") else "uint8")
+        files[f"{DESK}/{name}/{name}.npy"] = npy(array)
+    return trials.run(look, "training.main", code="/opt/ml/code", files=files, environment=FOLDERS)
 
 
 @check("2.2")
@@ -162,8 +164,9 @@ def checkpoints(look: Look) -> None:
         f"train_model in {look.section.scripts}/training.py, with a tiny network for 4 epochs, of "
         "which the second has the smallest validation loss"
     )
-    trial = look.trial(
-        "train",
+    trial = trials.run(
+        look,
+        "training.train",
         code="/opt/ml/code",
         files={},
         folders=["/opt/ml/model", CHECKPOINTS, "/opt/ml/output/data"],
@@ -192,7 +195,7 @@ def checkpoints(look: Look) -> None:
     _judge_history(trial)
 
 
-def _judge_history(trial: Trial) -> None:
+def _judge_history(trial: trials.Trial) -> None:
     place = "/opt/ml/output/data/history.json"
     if place not in trial.files:
         others = [path for path in trial.files if path.endswith("history.json")]
@@ -236,7 +239,7 @@ def _definitions(record) -> dict[str, str]:
 
 @check("2.5")
 def metrics(look: Look) -> None:
-    record = look.job("main.py")
+    record = jobs.newest(look, "main.py")
     job = look.looked_at
     definitions = _definitions(record)
     if not definitions:
@@ -270,7 +273,7 @@ def metrics(look: Look) -> None:
 
 @check("2.6")
 def estimator(look: Look) -> None:
-    record = look.job("main.py")
+    record = jobs.newest(look, "main.py")
     request = record.request
     same_image(request["AlgorithmSpecification"]["TrainingImage"], "job")
     given = {name: _decoded(value) for name, value in request.get("HyperParameters", {}).items()}
@@ -280,7 +283,7 @@ def estimator(look: Look) -> None:
             f"the job starts {program}", "main.py, which finds the folders and calls the rest"
         )
     output = _output_path(request)
-    if split_uri(output)[1].partition("/")[0] != "Training":
+    if s3.split_uri(output)[1].partition("/")[0] != "Training":
         where = output or "a place of the SDK's own choice"
         raise NotYet(f"the job leaves its output below {where}", "Training/ in the bucket")
     if "model_dir" in given:
@@ -332,25 +335,24 @@ def _decoded(value: str) -> object:
 
 @check("2.7")
 def artifacts(look: Look) -> None:
-    record = look.job("main.py")
-    look.ended_well(record)
+    record = jobs.newest(look, "main.py")
+    jobs.ended_well(record)
     job = look.looked_at
     top = _output_path(record.request).rstrip("/")
-    if not split_uri(top)[0]:
+    if not s3.split_uri(top)[0]:
         raise NotYet(
             "the job had no output_path in S3", "its files below Training/, as in task 2.6"
         )
     uris = [f"{top}/{record.name}/output/{name}.tar.gz" for name in ("model", "output")]
     for uri, wanted in zip(uris, (BEST, "history.json"), strict=True):
         look.at(f"{uri}, and {job}")
-        look.made_by(record, uri)
-        names = _packed(look.read(uri) or b"")
+        s3.made_by(look, record, uri)
+        names = _packed(s3.read(look, uri) or b"")
         if wanted not in [name.rpartition("/")[2] for name in names]:
             raise NotYet(f"it holds {listing(names)}", f"{wanted} in it, as in task 2.4")
     look.at(f"{look.notebook.name}, the files in S3, and {job}")
-    cells = [
-        cell for cell in look.cells() if re.search(r"^\s*output_uri\s*[=,:]", cell.source, re.M)
-    ]
+    pattern = r"^\s*output_uri\s*[=,:]"
+    cells = [cell for cell in notebook.cells(look) if re.search(pattern, cell.source, re.M)]
     if not cells:
         raise NotYet(
             "model.tar.gz and output.tar.gz are in S3, but no cell sets output_uri",
@@ -359,7 +361,7 @@ def artifacts(look: Look) -> None:
     _judge_addresses(cells[-1], uris, live.variables(look.notebook.name))
 
 
-def _judge_addresses(cell: Cell, uris: list[str], variables: dict[str, object]) -> None:
+def _judge_addresses(cell: notebook.Cell, uris: list[str], variables: dict[str, object]) -> None:
     names = ("model_uri", "output_uri")
     if variables.keys() >= set(names):
         for name, uri in zip(names, uris, strict=True):

@@ -9,8 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workshop.course.checks.look import PROCESSING, Look, S3Object, Trial, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.arrays import npy
+from workshop.course.checks.look import Look, jobs, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT = "evaluation.py"
@@ -22,18 +26,18 @@ _OTHERS = ("preprocessing", "training", "utils", "boto3", "botocore", "s3fs", "s
 
 @check("3.1")
 def newest_model(look: Look) -> None:
-    record = look.job(SCRIPT)
-    models = [item for item in look.input_files(record).values() if item.name == "model.tar.gz"]
+    record = jobs.newest(look, SCRIPT)
+    models = [item for item in s3.input_files(look, record).values() if item.name == "model.tar.gz"]
     if not models:
         raise NotYet(
             f"no model.tar.gz among its inputs; {_has(look, record)}",
             f"the newest model.tar.gz below {look.top}Training/",
         )
-    bucket = split_uri(models[0].uri)[0]
+    bucket = s3.split_uri(models[0].uri)[0]
     # The job may be older than the newest training of today.
     every = [
         item
-        for item in look.below(f"s3://{bucket}/{look.top}Training/").values()
+        for item in s3.below(look, f"s3://{bucket}/{look.top}Training/").values()
         if item.name == "model.tar.gz" and item.modified <= record.started
     ]
     newest = max(every, key=lambda item: item.modified, default=None)
@@ -44,16 +48,16 @@ def newest_model(look: Look) -> None:
 def _has(look: Look, record: Record) -> str:
     """Say which inputs a job has."""
     has = []
-    for path, uri in look.input_folders(record).items():
-        empty = "" if look.below(uri) else ", where there is nothing,"
+    for path, uri in input_folders(record).items():
+        empty = "" if s3.below(look, uri) else ", where there is nothing,"
         has.append(f"{uri}{empty} at {path}")
     return f"it has {listing(has)}" if has else "it has no inputs"
 
 
 @check("3.2")
 def inputs(look: Look) -> None:
-    record = look.job(SCRIPT)
-    files, has = look.input_files(record), _has(look, record)
+    record = jobs.newest(look, SCRIPT)
+    files, has = s3.input_files(look, record), _has(look, record)
     if f"{MODEL}/model.tar.gz" not in files:
         raise NotYet(f"no model.tar.gz at {MODEL}; {has}", f"the model at {MODEL}")
     for name in ("X_test", "y_test"):
@@ -65,7 +69,7 @@ def inputs(look: Look) -> None:
         )
 
 
-def _judge_array(name: str, folder: str, files: dict[str, S3Object], has: str) -> None:
+def _judge_array(name: str, folder: str, files: dict[str, s3.S3Object], has: str) -> None:
     if f"{folder}/{name}.npy" in files:
         return
     there = [item.uri for path, item in files.items() if path.startswith(f"{folder}/")]
@@ -83,8 +87,12 @@ def best_checkpoint(look: Look) -> None:
         f"load_best_checkpoint in {look.section.scripts}/{SCRIPT}, on a model.tar.gz with "
         "checkpoint-001.keras, best_checkpoint.keras and checkpoint-003.keras"
     )
-    trial = look.trial(
-        "load_checkpoint", code=f"{PROCESSING}/input/code", files={}, folders=[MODEL]
+    trial = trials.run(
+        look,
+        "evaluation.load_checkpoint",
+        code=f"{PROCESSING}/input/code",
+        files={},
+        folders=[MODEL],
     )
     expected = "the Keras model in best_checkpoint.keras"
     if trial.error:
@@ -101,30 +109,28 @@ _RIGHT, _IMAGES = 30, 40
 
 
 def _test_data(model: bytes) -> dict[str, bytes]:
-    """Return 40 images whose first pixel tells what the model of `inside.py` will say of them."""
+    """Return 40 images whose first pixel tells what `inside` will let the model say."""
     labels = np.arange(_IMAGES) % 10
     predicted = np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
     images = np.zeros((_IMAGES, 28, 28, 1), "float32")
     images[:, 0, 0, 0] = predicted / 10
     files = {f"{MODEL}/model.tar.gz": model}
     for name, array in (("X_test", images), ("y_test", labels.astype("uint8"))):
-        content = io.BytesIO()
-        np.save(content, array)
-        files[f"{PROCESSING}/test/{name}/{name}.npy"] = content.getvalue()
+        files[f"{PROCESSING}/test/{name}/{name}.npy"] = npy(array)
     return files
 
 
 @check("3.4")
 def evaluation(look: Look) -> None:
-    judge_evaluation(look, "evaluation", b"", _judge_model)
+    judge_evaluation(look, "evaluation.whole", b"", _judge_model)
 
 
 def judge_evaluation(
-    look: Look, name: str, model: bytes, judge_model: Callable[[Trial], None]
+    look: Look, name: str, model: bytes, judge_model: Callable[[trials.Trial], None]
 ) -> None:
     """Try the script.
 
-    name: of the function in `inside.py`; model: the content of model.tar.gz
+    name: of a function in `inside`; model: the content of model.tar.gz
     judge_model: raises NotYet when another model was used than the best one
     """
     path = look.script(SCRIPT)
@@ -136,7 +142,7 @@ def judge_evaluation(
             "nothing of preprocessing, training and S3: the job's inputs and outputs do that",
         )
     code = f"{PROCESSING}/input/code"
-    trial = look.trial(name, code=code, files=_test_data(model), folders=[OUTPUT])
+    trial = trials.run(look, name, code=code, files=_test_data(model), folders=[OUTPUT])
     expected = f"{OUTPUT}/metrics.json"
     if expected not in trial.files:
         if trial.error:
@@ -155,7 +161,7 @@ def judge_evaluation(
         raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
 
 
-def _judge_model(trial: Trial) -> None:
+def _judge_model(trial: trials.Trial) -> None:
     if MODEL not in [one.rstrip("/") for one in trial.report.get("model", ())]:
         given = listing(trial.report.get("model", ()))
         raise NotYet(f"load_best_checkpoint was given {given}", MODEL)
@@ -182,7 +188,7 @@ def _accuracy(content: bytes) -> float:
         ) from None
 
 
-def _judge_probabilities(trial: Trial) -> None:
+def _judge_probabilities(trial: trials.Trial) -> None:
     place = f"{OUTPUT}/probabilities.npy"
     expected = f"probabilities.npy of shape ({_IMAGES}, 10): what the model predicts"
     if place not in trial.files:
@@ -200,26 +206,26 @@ def _judge_probabilities(trial: Trial) -> None:
 
 @check("3.5")
 def outputs(look: Look) -> None:
-    record = look.job(SCRIPT)
+    record = jobs.newest(look, SCRIPT)
     job = look.looked_at
     uri = metrics_uri(look, record)
-    look.ended_well(record)
+    jobs.ended_well(record)
     look.at(f"{uri}, and {job}")
-    look.made_by(record, uri)
-    accuracy = _accuracy(look.read(uri) or b"")
+    s3.made_by(look, record, uri)
+    accuracy = _accuracy(s3.read(look, uri) or b"")
     if not 0 <= accuracy <= 1:
         raise NotYet(f"its accuracy is {accuracy:g}", "an accuracy from 0 to 1")
 
 
 def metrics_uri(look: Look, record: Record) -> str:
     """Return where a job takes metrics.json, which must be Evaluation/."""
-    uri = look.output_uri(record, f"{OUTPUT}/metrics.json")
+    uri = output_uri(record, f"{OUTPUT}/metrics.json")
     if uri is None:
         given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
         folders = listing(one["S3Output"]["LocalPath"] for one in given)
         has = f"; it has one for {folders}" if given else ""
         raise NotYet(f"no output takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
-    bucket = split_uri(uri)[0]
+    bucket = s3.split_uri(uri)[0]
     expected = f"s3://{bucket}/{look.top}Evaluation/metrics.json"
     if uri != expected:
         raise NotYet(f"metrics.json would be {uri}", expected)

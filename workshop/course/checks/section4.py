@@ -6,8 +6,12 @@ import ast
 import re
 
 from workshop.course.checks import live, section1
-from workshop.course.checks.look import Look, instances_of, listing, without_magics
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, trials
+from workshop.course.checks.look.job_request import instances_of
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.look.source import without_magics
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 
 _WANTED = {
     True: ("LocalSession()", "a LocalSession, which runs jobs on this machine", "local"),
@@ -17,18 +21,18 @@ _WANTED = {
 
 @check("4.1")
 def toggle(look: Look) -> None:
-    source = look.cell("sagemaker_session").source
+    source = notebook.cell(look, "sagemaker_session").source
     cell = look.looked_at
     code = "\n".join([*_imports(look), without_magics(source)])
-    trial = look.trial(
-        "toggle", code="/opt/ml/code", files={"/opt/ml/check/cell.py": code.encode()}
+    trial = trials.run(
+        look, "cells.toggle", code="/opt/ml/code", files={"/opt/ml/check/cell.py": code.encode()}
     )
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", "a cell that Python can run")
     for local, (kind, session, instance_type) in _WANTED.items():
         look.at(f"{cell}, run with LOCAL = {local}")
         _judge_toggle(trial.report[str(local)], local, kind, session, instance_type)
-    record = look.job(section1.SCRIPT)
+    record = jobs.newest(look, section1.SCRIPT)
     job, local = look.looked_at, _local(look)
     kind, _ = instances_of(record)
     look.at(f"{look.notebook.name}, and {job}")
@@ -61,7 +65,7 @@ def _judge_toggle(found: dict, local: bool, kind: str, session: str, instance_ty
 def _imports(look: Look) -> list[str]:
     """Return the notebook's imports of what the cell may need."""
     found = []
-    for cell in look.cells():
+    for cell in notebook.cells(look):
         try:
             nodes = ast.parse(without_magics(cell.source)).body
         except SyntaxError:
@@ -77,7 +81,7 @@ def _local(look: Look) -> bool | None:
     if "LOCAL" in variables:
         return bool(variables["LOCAL"])
     pattern = r"(?m)^LOCAL\s*=\s*(True|False)\b"
-    said = [one for cell in look.cells() for one in re.findall(pattern, cell.source)]
+    said = [one for cell in notebook.cells(look) for one in re.findall(pattern, cell.source)]
     return said[-1] == "True" if said else None
 
 
@@ -95,11 +99,11 @@ def script(look: Look) -> None:
 
 @check("4.4")
 def facts(look: Look) -> None:
-    record = look.job(section1.SCRIPT)
-    look.ended_well(record)
+    record = jobs.newest(look, section1.SCRIPT)
+    jobs.ended_well(record)
     job = look.looked_at
     kind, count = instances_of(record)
-    found = look.value("facts", _read_facts)
+    found = notebook.value(look, "facts", _read_facts)
     look.at(f"{look.looked_at}, and {job}")
     names = ("status", "instance_type", "instance_count", "seconds")
     if not isinstance(found, dict):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from workshop.course.checks import section2
-from workshop.course.checks.look import Look, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.course.checks.section2 import BEST, CHECKPOINTS
 from workshop.emulator.service.sagemaker.records import Record
 
@@ -24,8 +26,8 @@ def main(look: Look) -> None:
 
 @check("5.2")
 def checkpointing(look: Look) -> None:
-    record = look.job("main.py")
-    look.on_instances(record)
+    record = jobs.newest(look, "main.py")
+    jobs.on_instances(record)
     uri = _checkpoint_uri(look, record)
     config, stop = record.request["CheckpointConfig"], record.request.get("StoppingCondition", {})
     # Where none is given, SageMaker takes /opt/ml/checkpoints.
@@ -35,7 +37,7 @@ def checkpointing(look: Look) -> None:
             f"the checkpoints are looked for in {path}",
             f"{CHECKPOINTS}, where main.py leaves them: checkpoint_local_path",
         )
-    bucket, key = split_uri(uri)
+    bucket, key = s3.split_uri(uri)
     top, _, folder = key.rstrip("/").rpartition("Checkpoints/")
     if top != look.top or not folder:
         raise NotYet(
@@ -73,8 +75,9 @@ def resume(look: Look) -> None:
     look.script(_TRAINING)
     where = f"train_model in {look.section.scripts}/{_TRAINING}, with a tiny network for 12 epochs"
     look.at(f"{where}, killed after epoch 3 and, started again, after epoch 10")
-    trial = look.trial(
-        "resume",
+    trial = trials.run(
+        look,
+        "resuming.resume",
         code="/opt/ml/code",
         files={},
         folders=["/opt/ml/model", CHECKPOINTS, "/opt/ml/output/data"],
@@ -209,19 +212,19 @@ def _epochs(numbers: list[int]) -> str:
 
 @check("5.4")
 def artifacts(look: Look) -> None:
-    record = look.job("main.py")
-    look.on_instances(record)
+    record = jobs.newest(look, "main.py")
+    jobs.on_instances(record)
     section2.artifacts(look)
     uri = _checkpoint_uri(look, record)
     look.at(uri)
-    there = [item.uri for item in look.below(uri).values()]
+    there = [item.uri for item in s3.below(look, uri).values()]
     # What was being written when a job was stopped is no checkpoint: it has no number.
     models = [one for one in there if re.search(r"\d[^/]*\.(keras|h5|hdf5)$", one)]
     if not models:
         raise NotYet(f"no checkpoint; there is {listing(there)}", "a checkpoint of each epoch")
     # The same cell prints the addresses of the model and the metrics.
     pattern = rf"{re.escape(uri.rstrip('/'))}/[^\s'\",\]]+"
-    found = look.value("checkpoints", lambda printed: re.findall(pattern, printed))
+    found = notebook.value(look, "checkpoints", lambda printed: re.findall(pattern, printed))
     found = list(map(str, found)) if isinstance(found, (list, tuple, set)) else []
     look.at(f"{look.looked_at}, and {uri}")
     missing = [one for one in models if one not in found]

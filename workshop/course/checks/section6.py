@@ -9,8 +9,10 @@ import tarfile
 
 from workshop import prices
 from workshop.course.checks import section3
-from workshop.course.checks.look import Look, Trial, instances_of
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, trials
+from workshop.course.checks.look.job_request import instances_of
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.course.checks.section2 import BEST
 from workshop.course.checks.section3 import SCRIPT
 
@@ -19,12 +21,12 @@ from workshop.course.checks.section3 import SCRIPT
 def inputs_and_outputs(look: Look) -> None:
     section3.newest_model(look)
     section3.inputs(look)
-    section3.metrics_uri(look, look.job(SCRIPT))
+    section3.metrics_uri(look, jobs.newest(look, SCRIPT))
 
 
 @check("6.2")
 def evaluation(look: Look) -> None:
-    section3.judge_evaluation(look, "evaluation_of_archive", _archive(), _judge_model)
+    section3.judge_evaluation(look, "evaluation.of_archive", _archive(), _judge_model)
 
 
 @functools.cache
@@ -39,7 +41,7 @@ def _archive() -> bytes:
     return packed.getvalue()
 
 
-def _judge_model(trial: Trial) -> None:
+def _judge_model(trial: trials.Trial) -> None:
     loaded = trial.report.get("loaded")
     if loaded is None:
         raise NotYet("it loaded no model with Keras", f"load_model of {BEST}")
@@ -49,11 +51,11 @@ def _judge_model(trial: Trial) -> None:
 
 @check("6.3")
 def log(look: Look) -> None:
-    record = look.job(SCRIPT)
-    look.on_instances(record)
-    look.ended_well(record)
-    job, wanted = look.looked_at, look.log_lines(record)
-    value = look.value("log_lines", lambda printed: printed.splitlines())
+    record = jobs.newest(look, SCRIPT)
+    jobs.on_instances(record)
+    jobs.ended_well(record)
+    job, wanted = look.looked_at, jobs.log_lines(record)
+    value = notebook.value(look, "log_lines", lambda printed: printed.splitlines())
     look.at(f"{look.looked_at}, and the log of {job}")
     expected = f"all {len(wanted)} lines of the job's log, as text"
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
@@ -78,13 +80,13 @@ def _filled(lines: list[str]) -> list[str]:
 
 @check("6.4")
 def cost(look: Look) -> None:
-    record = look.completed_training("lab2-training-")
-    job, about = look.looked_at, look.describe(record)
+    record = jobs.completed_training(look, "lab2-training-")
+    job, about = look.looked_at, jobs.describe(record)
     kind, count = instances_of(record)
     worked, billed = about["TrainingTimeInSeconds"], about["BillableTimeInSeconds"]
     per_hour = prices.per_hour(kind)
     wanted = billed / 3600 * count * per_hour
-    found = look.value("cost", _last_number)
+    found = notebook.value(look, "cost", _last_number)
     look.at(f"{look.looked_at}, and {job}")
     expected = (
         f"{wanted:.6f} US dollars: {billed} billed seconds on {count} {kind}, at {per_hour} an hour"

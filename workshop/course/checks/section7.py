@@ -8,8 +8,11 @@ import re
 
 import numpy as np
 
-from workshop.course.checks.look import PROCESSING, Look, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker.records import Record
 
 SCRIPT = "preprocess_shard.py"
@@ -19,16 +22,13 @@ _INSTANCES = 3
 
 @check("7.1")
 def inputs(look: Look) -> None:
-    record = look.job(SCRIPT)
-    look.on_instances(record, _INSTANCES)
-    folders = look.input_folders(record)
-    if SHARDS not in folders:
-        has = f" at {SHARDS}; it has {listing(folders)}" if folders else " at all"
-        raise NotYet(f"no input{has}", f"{look.top}Shards/ of the bucket at {SHARDS}")
-    there = [item.name for item in look.below(folders[SHARDS]).values()]
+    record = jobs.newest(look, SCRIPT)
+    jobs.on_instances(record, _INSTANCES)
+    uri = input_at(record, SHARDS, f"{look.top}Shards/ of the bucket at {SHARDS}")
+    there = [item.name for item in s3.below(look, uri).values()]
     if not any(name.endswith(".npz") for name in there):
         raise NotYet(
-            f"{folders[SHARDS]} at {SHARDS}, where there is {listing(there, 3)}",
+            f"{uri} at {SHARDS}, where there is {listing(there, 3)}",
             f"{look.top}Shards/ of the bucket",
         )
     (source,) = (
@@ -58,8 +58,9 @@ def file_names(look: Look) -> None:
         f"hosts, with {len(_FILES)} shards of {_IMAGES} images"
     )
     config = {"current_host": _HOST, "hosts": ["algo-1", "algo-2", "algo-3"]}
-    trial = look.trial(
-        "sharding",
+    trial = trials.run(
+        look,
+        "preprocessing.shard",
         code=f"{PROCESSING}/input/code",
         files={f"{SHARDS}/{name}": _shard(n) for n, name in enumerate(_FILES)}
         | {"/opt/ml/config/resourceconfig.json": json.dumps(config).encode()},
@@ -123,11 +124,11 @@ def _judge_seen(content: bytes, name: str) -> None:
 
 @check("7.3")
 def seen(look: Look) -> None:
-    record = look.job(SCRIPT)
-    look.on_instances(record, _INSTANCES)
-    look.ended_well(record)
+    record = jobs.newest(look, SCRIPT)
+    jobs.on_instances(record, _INSTANCES)
+    jobs.ended_well(record)
     job, wanted = look.looked_at, _told(look, record)
-    found = look.value("seen", _read_seen)
+    found = notebook.value(look, "seen", _read_seen)
     look.at(f"{look.looked_at}, and what {job} left in S3")
     if not isinstance(found, dict):
         raise NotYet(f"seen is a {type(found).__name__}", "a dict: the files of each host")
@@ -145,15 +146,15 @@ def seen(look: Look) -> None:
 
 def _told(look: Look, record: Record) -> dict[str, list[str]]:
     """Return what the hosts say they saw, which must be each shard once."""
-    shards = sorted(item.name for item in look.input_files(record).values())
-    top = (look.output_uri(record, f"{SHARDED}/x") or "").removesuffix("x")
-    if split_uri(top)[1] != f"{look.top}Sharded/":
+    shards = sorted(item.name for item in s3.input_files(look, record).values())
+    top = (output_uri(record, f"{SHARDED}/x") or "").removesuffix("x")
+    if s3.split_uri(top)[1] != f"{look.top}Sharded/":
         raise NotYet(f"the job leaves its files at {top or 'no place'}", f"{look.top}Sharded/")
     told = {}
     for host in (f"algo-{n}" for n in range(1, _INSTANCES + 1)):
         uri = f"{top}seen-{host}.json"
-        look.made_by(record, uri)
-        told[host] = sorted(json.loads(look.read(uri) or b"{}").get("files", ()))
+        s3.made_by(look, record, uri)
+        told[host] = sorted(json.loads(s3.read(look, uri) or b"{}").get("files", ()))
     every = sorted(name for files in told.values() for name in files)
     if every != shards:
         raise NotYet(

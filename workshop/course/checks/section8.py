@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
-from workshop.course.checks.look import PROCESSING, Look, listing, split_uri
-from workshop.course.checks.registry import NotYet, check
+from workshop.course.checks.look import Look, jobs, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 
 SCRIPT = "cli_parse_annotation_files.py"
 IMAGES, ANNOTATIONS = f"{PROCESSING}/input/images_dir", f"{PROCESSING}/input/annotations_dir"
@@ -15,34 +18,29 @@ OUTPUT = f"{PROCESSING}/output"
 
 @check("8.1")
 def inputs_and_outputs(look: Look) -> None:
-    record = look.job(SCRIPT)
-    folders = look.input_folders(record)
+    record = jobs.newest(look, SCRIPT)
     for folder, key, suffix in (
         (IMAGES, "Video/frames/", ".png"),
         (ANNOTATIONS, "Video/frames_annotations/", ".xml"),
         (DEPENDENCIES, "Code/", "voc.py"),
     ):
         expected = f"{look.top}{key} of the bucket at {folder}"
-        if folder not in folders:
-            has = f" at {folder}; it has {listing(folders)}" if folders else " at all"
-            raise NotYet(f"no input{has}", expected)
-        there = [item.name for item in look.below(folders[folder]).values()]
+        source = input_at(record, folder, expected)
+        there = [item.name for item in s3.below(look, source).values()]
         if not any(name.endswith(suffix) for name in there):
-            raise NotYet(
-                f"{folders[folder]} at {folder}, where there is {listing(there, 3)}", expected
-            )
+            raise NotYet(f"{source} at {folder}, where there is {listing(there, 3)}", expected)
         others = [name for name in there if name.endswith(".xml")]
         if folder == IMAGES and others:
             raise NotYet(
-                f"{folders[folder]} at {folder}: {others[0]} and so on come along",
+                f"{source} at {folder}: {others[0]} and so on come along",
                 f"{expected}. Mind the / at the end",
             )
-    uri = look.output_uri(record, f"{OUTPUT}/annotation.json")
+    uri = output_uri(record, f"{OUTPUT}/annotation.json")
     if uri is None:
         given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
         has = f"; it has {listing(one['S3Output']['LocalPath'] for one in given)}" if given else ""
         raise NotYet(f"no output that takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
-    wanted = f"s3://{split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
+    wanted = f"s3://{s3.split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
     if uri != wanted:
         raise NotYet(f"annotation.json would be {uri}", wanted)
 
@@ -56,7 +54,7 @@ def code_dependencies(look: Look) -> None:
     look.at(
         f"{look.section.scripts}/{SCRIPT}, started as the job does, with voc.py in {DEPENDENCIES}"
     )
-    trial = _try(look, "code_dependencies", {})
+    trial = _try(look, "annotations.dependencies", {})
     if trial.report["voc"] == f"{DEPENDENCIES}/voc.py":
         if trial.error:
             raise NotYet(f"it stopped: {trial.error}", "a script that comes to main()")
@@ -94,7 +92,7 @@ def coco(look: Look) -> None:
         " boxes"
     )
     files = {"/opt/ml/check/frames.json": json.dumps(_FRAMES).encode()}
-    trial = _try(look, "annotations", files)
+    trial = _try(look, "annotations.to_coco", files)
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", f"a dict with the lists {', '.join(_KEYS)}")
     found = trial.report["coco"]
@@ -108,7 +106,8 @@ def coco(look: Look) -> None:
 def _try(look: Look, name: str, files: dict[str, bytes]):
     voc = look.scripts / "code_dependencies" / "voc.py"
     # In the job the script is alone: only this one file is uploaded.
-    return look.trial(
+    return trials.run(
+        look,
         name,
         code=f"{PROCESSING}/input/code",
         files={f"{DEPENDENCIES}/voc.py": voc.read_bytes(), **files},

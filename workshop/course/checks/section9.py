@@ -7,25 +7,26 @@ import math
 
 import numpy as np
 
-from workshop.course.checks.look import PROCESSING, Look, split_uri
-from workshop.course.checks.registry import NotYet, check
-from workshop.emulator.service.sagemaker.records import Record
+from workshop.course.checks.look import Look, jobs, notebook, s3, trials
+from workshop.course.checks.look.job_request import PROCESSING, options_of
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
 
 SCRIPT = "main.py"
 
 # --- the script ---------------------------------------------------------------------------
 
 _DEGREES, _PIXELS = 15, 2
-#: Where the blobs of `inside.py` were, in pixels.
+#: Where the blobs of `inside/augmentation.py` were, in pixels.
 _ACROSS, _DOWN = 7, 6
 
 
 @check("9.1")
 def augmentation(look: Look) -> None:
     look.script(SCRIPT)
-    look.needs("torch", "PyTorch")
+    trials.needs(look, "torch", "PyTorch")
     look.at(f"augment in {look.section.scripts}/{SCRIPT}, on 100 copies of a made-up image")
-    trial = look.trial("augmentation", code=f"{PROCESSING}/input/code", files={})
+    trial = trials.run(look, "augmentation.augment", code=f"{PROCESSING}/input/code", files={})
     report = trial.report
     if trial.error:
         raise NotYet(f"it stopped: {trial.error}", "a tensor like images")
@@ -117,7 +118,7 @@ def _judge_numbers(
 def batches(look: Look) -> None:
     newest = {}
     of_batches = 0
-    for record in look.jobs(SCRIPT):
+    for record in jobs.started(look, SCRIPT):
         options = options_of(record)
         if "--input-dir" in options:
             of_batches += 1
@@ -127,7 +128,7 @@ def batches(look: Look) -> None:
             "it has no --input-dir, and no other job with main.py has one",
             "a job for each batch: with the arguments --input-dir=… and --output-dir=…",
         )
-    bucket = split_uri(next(reversed(newest)))[0]
+    bucket = s3.split_uri(next(reversed(newest)))[0]
     dataset = f"s3://{bucket}/{look.top}Dataset"
     for batch, files in _batches(look, f"{dataset}/train/").items():
         look.at(f"the newest jobs with {SCRIPT}, and {dataset}/")
@@ -147,30 +148,15 @@ def batches(look: Look) -> None:
                 f"its --output-dir is {given}" if given else "it has no --output-dir",
                 f"--output-dir={target}/",
             )
-        look.ended_well(record)
+        jobs.ended_well(record)
         for name in files:
-            look.made_by(record, f"{target}/{name}")
-
-
-def options_of(record: Record) -> dict[str, str]:
-    """Return the options on a processing job's command line: {"--name": value}."""
-    words = record.request.get("AppSpecification", {}).get("ContainerArguments") or ()
-    found: dict[str, str] = {}
-    name = ""
-    for word in map(str, words):
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            found[name] = value
-            name = "" if equals else name
-        elif name:
-            found[name], name = word, ""
-    return found
+            s3.made_by(look, record, f"{target}/{name}")
 
 
 def _batches(look: Look, uri: str) -> dict[str, list[str]]:
     """Return the names of the images in each folder."""
     found: dict[str, list[str]] = {}
-    for path in sorted(look.below(uri)):
+    for path in sorted(s3.below(look, uri)):
         batch, _, name = path.rpartition("/")
         found.setdefault(batch, []).append(name)
     if not found:
@@ -188,11 +174,12 @@ _SECONDS = ("TRAIN", "AUGMENT", "AUGMENT_SMALL", "FETCH")
 def cost(look: Look) -> None:
     where = f"{look.notebook.name}, the cells that set alone and make beside"
     look.at(where)
-    code = look.code(("alone", "beside"), (*_SECONDS, "gpu_hour", "small_hour"))
+    code = notebook.code(look, ("alone", "beside"), (*_SECONDS, "gpu_hour", "small_hour"))
     gpu, small = _PRICES.values()
     look.at(f"{where}, with a GPU for {gpu} US dollars an hour and a small machine for {small}")
-    trial = look.trial(
-        "cost",
+    trial = trials.run(
+        look,
+        "cells.cost",
         code="/opt/ml/code",
         files={
             "/opt/ml/check/cell.py": code,
@@ -208,21 +195,21 @@ def cost(look: Look) -> None:
         train / hour * gpu: ": AUGMENT is missing",
         (train + augment) * gpu: ", as if the price were for a second",
     })  # fmt: skip
-    for jobs, found in trial.report["beside"]:
-        seconds = slow + jobs * fetch
+    for count, found in trial.report["beside"]:
+        seconds = slow + count * fetch
         busy = train / hour * gpu
         parts = "TRAIN seconds of the GPU machine, and AUGMENT_SMALL and FETCH for each job of a "
         _judge_cost(
-            f"beside({jobs})",
+            f"beside({count})",
             found,
             busy + seconds / hour * small,
             f"{parts}small machine",
             {
                 busy + (slow + fetch) / hour * small: ": FETCH counts once for each job",
                 busy + slow / hour * small: ": FETCH is missing",
-                busy + jobs * (slow + fetch) / hour * small: ": AUGMENT_SMALL counts once: the "
+                busy + count * (slow + fetch) / hour * small: ": AUGMENT_SMALL counts once: the "
                 "jobs share that work",
-                busy + (augment + jobs * fetch) / hour * small: ": a small machine needs "
+                busy + (augment + count * fetch) / hour * small: ": a small machine needs "
                 "AUGMENT_SMALL, not AUGMENT",
                 busy + seconds / hour * gpu: ", as if the small machine were one with a GPU",
                 seconds / hour * small: ": the GPU machine is missing",

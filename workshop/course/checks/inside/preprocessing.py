@@ -1,0 +1,47 @@
+"""The scripts that make arrays, or tables, of the raw data."""
+
+import inspect
+
+from .files import by_time
+from .report import REPORT
+from .scripts import execute
+
+
+def whole():
+    """Run the script as the job does."""
+    execute("preprocessing.py", "__main__")
+
+
+def paths():
+    """Run the script with another preprocess_data, which notes what it was given."""
+    REPORT["calls"] = []
+
+    def preprocess_data(*arguments, **named):
+        REPORT["calls"].append([str(given) for given in (*arguments, *named.values())])
+
+    execute("preprocessing.py", "__main__", preprocess_data=preprocess_data)
+
+
+def alone():
+    """Call preprocess_data alone."""
+    function = execute("preprocessing.py", "preprocessing").preprocess_data
+    places = ["/opt/ml/processing/source_data", "/opt/ml/processing"]
+    function(*places[: len(inspect.signature(function).parameters)])
+
+
+def shard():
+    """Run the script as one of several hosts does."""
+    execute("preprocess_shard.py", "__main__")
+
+
+def split_of_table():
+    """Run the script as the job does, twice."""
+    made = []
+    for _ in range(2):
+        execute("preprocessing.py", "__main__")
+        made.append({})
+        for part in ("train", "test"):
+            for path in by_time(f"/opt/ml/processing/{part}"):
+                with open(path, "rb") as file:
+                    made[-1][path] = file.read()
+    REPORT["same"] = made[0] == made[1]

@@ -1,0 +1,86 @@
+"""What was asked of a job: its request, as it reached SageMaker, says it; nothing else is read."""
+
+from __future__ import annotations
+
+import posixpath
+
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.emulator.containers import images
+from workshop.emulator.service.sagemaker.records import Record
+
+PROCESSING = "/opt/ml/processing"
+#: Below these the SDK puts the script itself: they are no inputs of the learner's.
+_SDKS_OWN = (f"{PROCESSING}/input/code", f"{PROCESSING}/input/entrypoint")
+
+
+def instances_of(record: Record) -> tuple[str, int]:
+    """Return the type and the number of a job's instances; the type is "local" in local mode."""
+    request = record.request
+    about = request.get("ResourceConfig")
+    about = about or request.get("ProcessingResources", {}).get("ClusterConfig", {})
+    return about.get("InstanceType", "local"), about.get("InstanceCount", 1)
+
+
+def repository_of(record: Record) -> str:
+    """Return the name of a processing job's image, without registry and tag."""
+    return images.repository(record.request["AppSpecification"]["ImageUri"])
+
+
+def options_of(record: Record) -> dict[str, str]:
+    """Return the options on a processing job's command line: {"--name": value}."""
+    words = record.request.get("AppSpecification", {}).get("ContainerArguments") or ()
+    found: dict[str, str] = {}
+    name = ""
+    for word in map(str, words):
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            found[name] = value
+            name = "" if equals else name
+        elif name:
+            found[name], name = word, ""
+    return found
+
+
+def input_folders(record: Record) -> dict[str, str]:
+    """Return the inputs of a processing job: {folder in the container: S3 address}."""
+    return {path: uri for path, uri in _inputs(record) if path not in _SDKS_OWN}
+
+
+def input_at(record: Record, folder: str, expected: str) -> str:
+    """Return the S3 address of a processing job's input at a folder, which must be there."""
+    folders = input_folders(record)
+    if folder not in folders:
+        has = f" at {folder}; it has {listing(folders)}" if folders else " at all"
+        raise NotYet(f"no input{has}", expected)
+    return folders[folder]
+
+
+def script_sources(record: Record) -> list[str]:
+    """Return the S3 addresses from which a processing job has its script and what starts it."""
+    return [uri for path, uri in _inputs(record) if path in _SDKS_OWN]
+
+
+def _inputs(record: Record) -> list[tuple[str, str]]:
+    inputs = record.request.get("ProcessingInputs", ())
+    return [(_clean(one["S3Input"]["LocalPath"]), one["S3Input"]["S3Uri"]) for one in inputs]
+
+
+def outputs_of(record: Record) -> dict[str, tuple[str, str]]:
+    """Return the outputs of a processing job: {name: (folder in the container, S3 address)}."""
+    outputs = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+    pairs = ((one["OutputName"], one["S3Output"]) for one in outputs)
+    return {name: (_clean(place["LocalPath"]), place["S3Uri"]) for name, place in pairs}
+
+
+def output_uri(record: Record, path: str) -> str | None:
+    """Return where a processing job's file goes in S3; None when no output takes it."""
+    pairs = dict(outputs_of(record).values())
+    for folder in sorted(pairs, key=len, reverse=True):
+        if path.startswith(f"{folder}/"):
+            return f"{pairs[folder].rstrip('/')}{path[len(folder) :]}"
+    return None
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath(path)

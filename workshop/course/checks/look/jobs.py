@@ -1,0 +1,146 @@
+"""The jobs that reached SageMaker: which one is meant, how it ended, what it wrote to its log."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable
+
+from workshop.course.checks.look import s3
+from workshop.course.checks.look.job_request import instances_of, script_sources
+from workshop.course.checks.look.lab import Look
+from workshop.course.checks.look.phrases import clock, last_line
+from workshop.course.checks.outcome import NotYet
+from workshop.emulator.client import daemon
+from workshop.emulator.service.sagemaker import records
+from workshop.emulator.service.sagemaker.records import Record
+
+_RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
+#: How the names of the jobs begin that run a script: the labs' base_job_name.
+_JOB_NAMES = {
+    "preprocessing.py": ("preprocessing", "lab2-preprocessing", "lab3-pytorch"),
+    "preprocess_shard.py": ("lab2-sharding",),
+    "evaluation.py": ("evaluation", "lab2-evaluation", "lab3-tree-depth"),
+}
+
+Which = Callable[[Record], bool]
+
+
+# --- which job ------------------------------------------------------------------------------
+
+
+def newest(look: Look, script: str, which: Which = lambda record: True) -> Record:
+    """Return the newest job that this folder started with a script.
+
+    which: tells whether it may be this one, where sections have scripts of the same name
+    """
+    kind = "training" if script == "main.py" else "processing"
+    return started(look, script, which, kind)[-1]
+
+
+def started(
+    look: Look, script: str, which: Which = lambda record: True, kind: str = "processing"
+) -> list[Record]:
+    """Return all jobs that this folder started with a script, oldest first: one at least."""
+    every = [record for record in records.jobs() if record.kind == kind]
+    every = [record for record in every if _ran(look, record, script) and which(record)]
+    ours = [record for record in every if record.directory == look.folder]
+    if ours:
+        look.at(f"the {kind} job {ours[-1].name} of {clock(ours[-1].started)}")
+        return ours
+    found = f"no {kind} job with {script} was started from this folder yet"
+    if every:
+        found += f"; the last one was started from {every[-1].directory}"
+    raise NotYet(
+        found,
+        f"a job to look at: run the cell with {_RUN_CELL[kind]}",
+        looked_at=f"the jobs started from {look.folder}",
+    )
+
+
+def _ran(look: Look, record: Record, script: str) -> bool:
+    """Tell whether a job ran a script; every training job ran main.py."""
+    if record.kind == "training":
+        return True
+    for uri in script_sources(record):
+        if uri.endswith(".py"):
+            return posixpath.basename(uri) == script
+        if uri.endswith("runproc.sh"):  # FrameworkProcessor: it names the script
+            content = (s3.read(look, uri) or b"").decode()
+            named = re.findall(r"^python (\S+\.py)", content, re.M)
+            if named:
+                return named[-1] == script
+    # What the SDK had put there is gone from S3.
+    return any(record.name.startswith(name) for name in _JOB_NAMES.get(script, ()))
+
+
+def completed_training(look: Look, name: str) -> Record:
+    """Return the newest training job on an instance that completed, from any folder.
+
+    name: what the job's name contains; other labs train too
+    """
+    look.at(f"the training jobs {name}... that completed")
+    every = [one for one in records.jobs() if one.kind == "training" and name in one.name]
+    for record in reversed(every):
+        on_instance = not instances_of(record)[0].startswith("local")
+        if on_instance and describe(record).get("TrainingJobStatus") == "Completed":
+            look.at(f"the training job {record.name} of {clock(record.started)}")
+            return record
+    raise NotYet(
+        "no training job on an instance has completed",
+        "a training job: run the notebook of the training with LOCAL = False",
+    )
+
+
+# --- what became of it ----------------------------------------------------------------------
+
+
+def on_instances(record: Record, count: int = 1) -> None:
+    """Make sure that a job was not asked of local mode, and how many instances it was."""
+    kind, instances = instances_of(record)
+    if kind.startswith("local"):
+        raise NotYet(
+            f'it ran in local mode: its instance type is "{kind}"',
+            "a job of SageMaker's: set LOCAL = False and run the notebook again from the top",
+        )
+    if instances != count:
+        words = (f"{n} instance{'s' if n > 1 else ''}" for n in (instances, count))
+        raise NotYet(f"it ran on {next(words)}", next(words))
+
+
+def ended_well(record: Record) -> None:
+    """Make sure that a job has ended, and did not fail."""
+    if record.ended is None:
+        raise NotYet("it has not ended", "a job that has ended well; look again when it has")
+    if record.error:
+        raise NotYet(
+            f"it failed: {last_line(record.error)}",
+            f"a job that ends well; then run the cell with {_RUN_CELL[record.kind]} again",
+        )
+
+
+def describe(record: Record) -> dict:
+    """Return what SageMaker says of a job; nothing when it does not know it."""
+    client = daemon.client("sagemaker")
+    try:
+        if record.kind == "training":
+            return client.describe_training_job(TrainingJobName=record.name)
+        return client.describe_processing_job(ProcessingJobName=record.name)
+    except client.exceptions.ClientError:
+        return {}
+
+
+def log_lines(record: Record) -> list[str]:
+    """Return the lines that a job's hosts wrote, from CloudWatch Logs."""
+    client = daemon.client("logs")
+    group = f"/aws/sagemaker/{record.kind.capitalize()}Jobs"
+    asked = {"logGroupName": group, "logStreamNamePrefix": f"{record.name}/"}
+    try:
+        streams = client.describe_log_streams(**asked)["logStreams"]
+    except client.exceptions.ResourceNotFoundException:
+        return []
+    names = [stream["logStreamName"] for stream in streams]
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group, logStreamNames=names
+    )
+    return [event["message"] for page in pages for event in page["events"]] if names else []
