@@ -13,8 +13,7 @@ from importlib.machinery import PathFinder
 import psutil
 import pytest
 
-from workshop import extras
-from workshop.course import manifest
+from workshop.course import manifest, packages
 from workshop.emulator.client import daemon
 from workshop.emulator.containers import sandbox
 from workshop.emulator.errors import WorkshopError
@@ -100,12 +99,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _install() -> str:
     """Install what labs need, once; return why that cannot be done, or "".
 
-    Of several workers one does it, the others wait (`extras.ensure`).
+    Of several workers one does it, the others wait (`packages.ensure`).
     """
     try:
         for lab in manifest.labs():
             if lab.requirements:
-                extras.ensure(ROOT / lab.requirements)
+                packages.ensure(ROOT / lab.requirements)
     except WorkshopError as error:
         return str(error)
     importlib.invalidate_caches()

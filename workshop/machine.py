@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from workshop import extras, pins, terminal
-from workshop.course import manifest
+from workshop import pins, terminal
+from workshop.course import manifest, packages
 from workshop.emulator import state
 from workshop.emulator.client import daemon
 from workshop.emulator.containers import sandbox
@@ -147,11 +147,11 @@ def _packages_of_labs() -> Iterator[Check]:
     """Tell of each lab with packages of its own whether they are here; only that lab needs them."""
     for lab in (lab for lab in manifest.labs() if lab.requirements):
         requirements, name = ROOT / lab.requirements, lab.folder.split("-")[0]
-        missing = extras.missing(requirements)
+        missing = packages.missing(requirements)
         if not missing:
             yield Check(name, "ok", f"its packages are installed ({lab.requirements})")
             continue
-        download, disk = extras.sizes(requirements)
+        download, disk = packages.sizes(requirements)
         names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
         finding = (
             f"needs {names}. ./lab setup {name} installs all it needs: {download} MB to download, "

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import extras, terminal
-from workshop.course import dataset, manifest, notebooks
+from workshop import terminal
+from workshop.course import dataset, manifest, notebooks, packages
 from workshop.course.progress import Progress
 from workshop.emulator.client import connection, daemon
 from workshop.emulator.errors import WorkshopError
@@ -61,7 +61,7 @@ def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: 
     dataset.check(raw_data)
     for lab in labs:
         if lab.requirements:
-            extras.ensure(root / lab.requirements)
+            packages.ensure(root / lab.requirements)
     # Started here, the emulator belongs to no notebook, and Ctrl-C in one leaves it alone.
     environment = dict(os.environ) if aws else connection.environment()
     values = {"RAW_DATA": str(raw_data)} | ({"LOCAL": False} if aws else {})
