@@ -96,8 +96,8 @@ def setup(
     from workshop.course import manifest, packages
 
     found = manifest.find(lab, manifest.labs())
-    if found.requirements:
-        packages.ensure(ROOT / found.requirements)
+    if found.packages:
+        packages.ensure(found.packages)
     typer.echo(f"{found.folder} has all it needs.")
 
 

@@ -115,7 +115,12 @@ title = "One"
 [[lab]]
 folder = "Lab2-Tiny"
 title = "Two"
-requirements = "requirements-lab2.txt"
+
+    [lab.packages]
+    requirements = "requirements-lab2.txt"
+    download_mb = 12
+    disk_mb = 34
+    modules = ["two"]
 
     [[lab.section]]
     number = 3
@@ -158,11 +163,12 @@ def refused(read, text: str | bytes) -> list[str]:
 def test_what_is_read(read):
     _, one, two = read(COURSE)
     first, second = one.sections
-    assert (first.number, second.tasks, one.requirements) == (1, (), "")
+    assert (first.number, second.tasks, one.packages) == (1, (), None)
     (instances,) = first.instances
     assert (instances.use, instances.at_once, instances.optional) == ("processing job", 1, False)
     assert first.tasks[0].what == "minutes = 5 is no entry here, but text."
     assert [image.framework for image in two.sections[0].images] == ["sklearn", "spark"]
+    assert two.packages == manifest.Packages("requirements-lab2.txt", 12, 34, ("two",))
     with pytest.raises(AttributeError):
         first.number = 2
     assert len({one, two}) == 2  # frozen all through
@@ -192,6 +198,14 @@ def test_what_is_read(read):
         ("images = [", "image = [", "there is no key image here."),
         ("images = [", "tasks = [", "there is no key tasks here."),
         ('requirements = "req', 'needs = "req', "there is no key needs here."),
+        ("download_mb = 12", 'download_mb = "12"', "download_mb is '12', expected a whole number."),
+        ("disk_mb = 34", "disk_mb = 0", "disk_mb is 0, expected greater than or equal to 1."),
+        (
+            '["two"]',
+            '"two"',
+            "modules is 'two', expected a list; tables of a list begin with [[ ]].",
+        ),
+        ("[lab.packages]", "[[lab.packages]]", "packages is [{'disk_mb': 34"),
         ('framework = "spark"', 'name = "spark"', "framework is missing."),
         # what does not go together
         ('number = "1.2"', 'number = "1.1"', "number is '1.1', expected '1.2'."),
@@ -295,3 +309,6 @@ def test_the_real_one_names_what_is_there():
             folder = manifest.SOURCE / lab.folder
             assert (folder / f"{section.notebook}.py").is_file()
             assert (folder / section.scripts).is_dir()
+        if lab.packages:
+            assert (ROOT / lab.packages.requirements).is_file()
+            assert lab.packages.modules

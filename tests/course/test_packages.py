@@ -37,8 +37,13 @@ def environment(tmp_path, monkeypatch) -> Path:
 def requirements(tmp_path) -> Path:
     """A file that asks for a package that is nowhere."""
     file = tmp_path / "requirements-lab9.txt"
-    file.write_text("# To download: 1 MB. On disk: 2 MB.\nworkshop-nowhere==1.0\n")
+    file.write_text("workshop-nowhere==1.0\n")
     return file
+
+
+def needed(requirements: Path) -> manifest.Packages:
+    """What course.toml would say of a lab that needs these requirements."""
+    return manifest.Packages(str(requirements), download_mb=1, disk_mb=2, modules=())
 
 
 def calls(monkeypatch, program: str) -> list:
@@ -89,7 +94,7 @@ def test_what_is_there_needs_no_installing(environment, tmp_path, monkeypatch, c
     made = calls(monkeypatch, "")
     file = tmp_path / "requirements-lab9.txt"
     file.write_text("numpy>=1\n")
-    packages.ensure(file)
+    packages.ensure(needed(file))
     assert made == [] and capsys.readouterr().err == ""
     assert (environment / "lab9-stamp").read_text() == "numpy>=1\n"
 
@@ -98,8 +103,8 @@ def test_sizes_are_said_before_and_a_stamp_saves_the_next_look(
     environment, requirements, monkeypatch, capsys
 ):
     made = calls(monkeypatch, "print('Collecting workshop-nowhere')")
-    packages.ensure(requirements)
-    packages.ensure(requirements)
+    packages.ensure(needed(requirements))
+    packages.ensure(needed(requirements))
     assert len(made) == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
@@ -109,7 +114,7 @@ def test_sizes_are_said_before_and_a_stamp_saves_the_next_look(
     assert re.fullmatch(r"lab: installed \(\d+ s\)\.", told[2])
     assert "Collecting workshop-nowhere" in (state.folder() / "extras.log").read_text()
     requirements.write_text(requirements.read_text() + "workshop-elsewhere==1.0\n")
-    packages.ensure(requirements)
+    packages.ensure(needed(requirements))
     assert len(made) == 2
 
 
@@ -127,7 +132,7 @@ def test_a_failure_names_its_reason_and_the_log(
 ):
     calls(monkeypatch, f"import sys; print({output!r}); sys.exit(1)")
     with pytest.raises(WorkshopError) as caught:
-        packages.ensure(requirements)
+        packages.ensure(needed(requirements))
     assert str(caught.value).startswith(expected)
     assert str(caught.value).endswith(f"Log: {state.folder() / 'extras.log'}")
     assert not list(environment.glob("*-stamp"))
@@ -138,7 +143,7 @@ def test_too_small_a_disk_is_told_before_anything_begins(environment, requiremen
     usage = namedtuple("usage", "total used free")(10, 9, 700_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(WorkshopError, match=r"needs 1502 MB of disk \(2 MB for good\), and .* 700"):
-        packages.ensure(requirements)
+        packages.ensure(needed(requirements))
     assert made == []
 
 
@@ -173,10 +178,7 @@ def wheel(tmp_path) -> Path:
 
 
 def asks_for(wheel: Path) -> str:
-    return (
-        f"# To download: 1 MB. On disk: 2 MB.\n--no-index\n--find-links {wheel.parent}\n"
-        "workshop-nowhere==1.0\n"
-    )
+    return f"--no-index\n--find-links {wheel.parent}\nworkshop-nowhere==1.0\n"
 
 
 def make_environment(folder: Path) -> Path:
@@ -194,8 +196,8 @@ def test_pip_really_installs(wheel, tmp_path):
     file = tmp_path / "requirements-lab9.txt"
     file.write_text(asks_for(wheel))
     program = (
-        "import sys; from pathlib import Path; from workshop.course import packages;"
-        "packages.ensure(Path(sys.argv[1])); import workshop_nowhere"
+        "import sys; from workshop.course import manifest, packages;"
+        "packages.ensure(manifest.Packages(sys.argv[1], 1, 2, ())); import workshop_nowhere"
     )
     command = [str(make_environment(tmp_path / "env")), "-c", program, str(file)]
     # In a shell of `./lab exec`: what was pinned before does not hold, nor what the learner pins.
@@ -216,7 +218,7 @@ def test_pip_really_installs(wheel, tmp_path):
 
 def test_a_notebook_of_a_lab_says_what_to_run(environment, requirements, monkeypatch, tmp_path):
     monkeypatch.setattr(packages, "ROOT", tmp_path)
-    lab = manifest.Lab("Lab9-Later", "Later", requirements=requirements.name)
+    lab = manifest.Lab("Lab9-Later", "Later", packages=needed(requirements))
     monkeypatch.setattr(manifest, "labs", lambda: [lab])
     packages.require(tmp_path)
     with pytest.raises(WorkshopError) as caught:
@@ -233,10 +235,20 @@ def test_a_notebook_of_a_lab_says_what_to_run(environment, requirements, monkeyp
 
 COURSE = """
 format = 1
-lab = [
-    { folder = "Lab1-Tiny", title = "One" },
-    { folder = "Lab9-Later", title = "Later", requirements = "requirements-lab9.txt" },
-]
+
+[[lab]]
+folder = "Lab1-Tiny"
+title = "One"
+
+[[lab]]
+folder = "Lab9-Later"
+title = "Later"
+
+[lab.packages]
+requirements = "requirements-lab9.txt"
+download_mb = 1
+disk_mb = 2
+modules = ["workshop_nowhere"]
 """
 TESTS = """
 import pytest
@@ -255,7 +267,7 @@ def test_that_needs_it(number):
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
 def test_of_a_lab(lab):
-    if lab.requirements:
+    if lab.packages:
         import workshop_nowhere
 """
 

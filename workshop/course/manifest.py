@@ -99,6 +99,16 @@ class Section:
 
 
 @_record
+class Packages:
+    """What a lab needs beyond requirements.txt (`workshop.course.packages` installs it)."""
+
+    requirements: str  # file in the checkout's root, which pins it
+    download_mb: _Number
+    disk_mb: _Number  # what stays on the disk
+    modules: tuple[str, ...]  # what can be imported with these packages, and not without them
+
+
+@_record
 class Lab:
     """A lab: sections with notebooks, or (Lab0) scripts that are run as they are."""
 
@@ -107,7 +117,7 @@ class Lab:
     sections: Annotated[tuple[Section, ...], Field(validation_alias="section")] = ()
     commands: tuple[str, ...] = ()  # what Python runs, in this order
     environment: tuple[tuple[str, str], ...] = ()
-    requirements: str = ""  # file in the checkout's root: what it needs beyond requirements.txt
+    packages: Packages | None = None  # None: requirements.txt is all it needs
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -242,6 +252,7 @@ def _lines(text: str) -> dict[_Place, int]:
                 table += (last[table],) if table in last else ()
             table += (own,)
             if head[1] == "[[":
+                found.setdefault(table, number)  # the list itself begins with its first table
                 last[table] = last.get(table, -1) + 1
                 table += (last[table],)
             found[table] = number

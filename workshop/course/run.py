@@ -60,8 +60,8 @@ def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: 
     raw_data = (data or DEFAULT_DATA).resolve()
     dataset.check(raw_data)
     for lab in labs:
-        if lab.requirements:
-            packages.ensure(root / lab.requirements)
+        if lab.packages:
+            packages.ensure(lab.packages, root)
     # Started here, the emulator belongs to no notebook, and Ctrl-C in one leaves it alone.
     environment = dict(os.environ) if aws else connection.environment()
     values = {"RAW_DATA": str(raw_data)} | ({"LOCAL": False} if aws else {})
