@@ -111,6 +111,9 @@ title = "One"
     notebook = "2-second"
     scripts = "script_2"
     minutes = 21
+    jobs = [
+        { name = "two", kind = "processing", script = "count.py" },
+    ]
 
 [[lab]]
 folder = "Lab2-Tiny"
@@ -128,6 +131,10 @@ title = "Two"
     notebook = "3-third"
     scripts = "script_3"
     minutes = 22
+    jobs = [
+        { name = "three", kind = "processing", script = "count.py" },
+        { name = "trained", kind = "training" },
+    ]
     images = [
         { framework = "sklearn", version = "1.2-1" },
         { framework = "spark", version = "3.5" },
@@ -168,10 +175,19 @@ def test_what_is_read(read):
     assert (instances.use, instances.at_once, instances.optional) == ("processing job", 1, False)
     assert first.tasks[0].what == "minutes = 5 is no entry here, but text."
     assert [image.framework for image in two.sections[0].images] == ["sklearn", "spark"]
+    assert [job.name for job in two.sections[0].jobs] == ["three", "trained"]
     assert two.packages == manifest.Packages("requirements-lab2.txt", 12, 34, ("two",))
     with pytest.raises(AttributeError):
         first.number = 2
     assert len({one, two}) == 2  # frozen all through
+
+
+def test_a_section_and_the_names_of_jobs(read, tmp_path):
+    read(COURSE)
+    assert manifest.section(3, tmp_path).title == "Third"
+    with pytest.raises(WorkshopError, match=r"There is no section 4\. The sections are: 1, 2, 3\."):
+        manifest.section(4, tmp_path)
+    assert manifest.job_names(tmp_path) == {"count.py": ("two", "three")}
 
 
 @pytest.mark.parametrize(
@@ -193,6 +209,8 @@ def test_what_is_read(read):
         ('type = "ml.m5.xlarge"', 'type = "m5.xlarge"', "type is 'm5.xlarge', expected"),
         ('" }]', '", at_once = "3" }]', "at_once is '3', expected a whole number."),
         ('" }]', '", optional = 1 }]', "optional is 1, expected true or false."),
+        ('kind = "training"', 'kind = "train"', "kind is 'train', expected 'processing' or"),
+        ('"two", kind', "2, kind", "name is 2, expected text in quotes."),
         # a key that there is not, or that is missing
         ('needs = ["1.1"]', 'hint = ["1.1"]', "there is no key hint here."),
         ("images = [", "image = [", "there is no key image here."),

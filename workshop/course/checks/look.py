@@ -31,12 +31,6 @@ PROCESSING = "/opt/ml/processing"
 #: Below these the SDK puts the script itself: they are no inputs of the learner's.
 _SDKS_OWN = (f"{PROCESSING}/input/code", f"{PROCESSING}/input/entrypoint")
 _RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
-#: How the names of the jobs begin that run a script: the labs' base_job_name.
-_JOB_NAMES = {
-    "preprocessing.py": ("preprocessing", "lab2-preprocessing", "lab3-pytorch"),
-    "preprocess_shard.py": ("lab2-sharding",),
-    "evaluation.py": ("evaluation", "lab2-evaluation", "lab3-tree-depth"),
-}
 _SECONDS = 120
 
 Which = Callable[[records.Record], bool]
@@ -285,7 +279,11 @@ class Look:
                 if named:
                     return named[-1] == script
         # What the SDK had put there is gone from S3.
-        return any(record.name.startswith(name) for name in _JOB_NAMES.get(script, ()))
+        return record.name.startswith(self._job_names.get(script, ()))
+
+    @functools.cached_property
+    def _job_names(self) -> dict[str, tuple[str, ...]]:
+        return manifest.job_names()
 
     def completed_training(self, name: str) -> records.Record:
         """Return the newest training job on an instance that completed, from any folder.

@@ -8,6 +8,7 @@ import re
 import tarfile
 
 from workshop import prices
+from workshop.course import manifest
 from workshop.course.checks import section3
 from workshop.course.checks.look import Look, Trial, instances_of
 from workshop.course.checks.registry import NotYet, check
@@ -78,7 +79,8 @@ def _filled(lines: list[str]) -> list[str]:
 
 @check("6.4")
 def cost(look: Look) -> None:
-    record = look.completed_training("lab2-training-")
+    (training,) = manifest.section(5).jobs
+    record = look.completed_training(f"{training.name}-")
     job, about = look.looked_at, look.describe(record)
     kind, count = instances_of(record)
     worked, billed = about["TrainingTimeInSeconds"], about["BillableTimeInSeconds"]
