@@ -7,10 +7,11 @@ import types
 
 import pytest
 
-from workshop.course import checks, hints, ladder, manifest, progress_file
+from workshop.course import checks, hints, manifest, progress_file
 from workshop.course.checks import live, look, section1
 from workshop.emulator.errors import WorkshopError
 
+from ..stages import materialise
 from .test_answers import NUMBERS, SLOW, frozen
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
@@ -25,7 +26,7 @@ def starter_of(tmp_path):
 
     def make(lab):
         folder = tmp_path / "starters" / lab.folder
-        ladder.materialise(folder, lab=lab, open={task.number for task in lab.tasks})
+        materialise(folder, lab=lab, open={task.number for task in lab.tasks})
         return folder
 
     return make
