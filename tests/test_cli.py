@@ -346,10 +346,10 @@ def test_doctor_sees_another_version(monkeypatch, tmp_path):
 
 
 def test_doctor_knows_what_a_lab_lacks(monkeypatch):
-    monkeypatch.setattr(machine.extras, "missing", lambda _: [])
+    monkeypatch.setattr(machine.packages, "missing", lambda _: [])
     (check,) = machine._packages_of_labs()
     assert (check.name, check.state) == ("Lab3", "ok")
-    monkeypatch.setattr(machine.extras, "missing", lambda _: ["a==1", "b==2", "c==3", "d==4"])
+    monkeypatch.setattr(machine.packages, "missing", lambda _: ["a==1", "b==2", "c==3", "d==4"])
     (check,) = machine._packages_of_labs()
     assert check.state == "note"
     assert check.finding.startswith("needs a==1, b==2, c==3 and 1 more. ./lab setup Lab3 installs")

@@ -292,6 +292,6 @@ def test_pins_of_lab_3_hold_only_where_they_are_installed(lab, environment):
 
 
 def test_the_pins_of_all_labs_are_known():
-    files = {lab.requirements for lab in manifest.labs() if lab.requirements}
+    files = {lab.packages.requirements for lab in manifest.labs() if lab.packages}
     assert {"requirements.txt", *files} == set(pins.FILES)
     assert all((ROOT / name).is_file() for name in pins.FILES)

@@ -35,7 +35,7 @@ PATTERNS = re.findall(
 @pytest.fixture
 def course(tmp_path):
     """Make a folder where runs/ may be written, with the real labs in it."""
-    requirements = [lab.requirements for lab in LABS if lab.requirements]
+    requirements = [lab.packages.requirements for lab in LABS if lab.packages]
     for name in ("source", "final", manifest.LAB0.folder, *requirements):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path

@@ -6,9 +6,10 @@ import shutil
 
 import nbformat
 import pytest
+from course.stages import materialise
 
 import workshop
-from workshop.course import gaps, ladder, manifest, notebooks
+from workshop.course import gaps, manifest, notebooks
 from workshop.emulator.client import connection, daemon
 from workshop.paths import ROOT
 
@@ -63,7 +64,7 @@ def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch)
 def test_a_job_whose_script_has_a_gap(tmp_path, monkeypatch):
     """It fails, and the gap's sentence is its error."""
     lab = manifest.lab_of("1.6")
-    ladder.materialise(tmp_path / lab.folder, lab=lab, open={"1.6"})
+    materialise(tmp_path / lab.folder, lab=lab, open={"1.6"})
     failure = run(tmp_path / lab.folder / "1-preprocessing.ipynb", monkeypatch)
     told = f"NotImplementedError: task 1.6 not attempted: {manifest.task('1.6').what}"
     assert failure.job_error.endswith(told)

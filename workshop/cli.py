@@ -93,12 +93,11 @@ def setup(
     lab: Annotated[str, typer.Argument(metavar="LAB", help="The start of a lab's name: Lab3.")],
 ) -> None:
     """Install what a lab needs that the others do not. `run` does it by itself."""
-    from workshop import extras
-    from workshop.course import manifest
+    from workshop.course import manifest, packages
 
     found = manifest.find(lab, manifest.labs())
-    if found.requirements:
-        extras.ensure(ROOT / found.requirements)
+    if found.packages:
+        packages.ensure(found.packages)
     typer.echo(f"{found.folder} has all it needs.")
 
 

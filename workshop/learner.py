@@ -17,9 +17,10 @@ def connect() -> None:
 
     Raises WorkshopError in a notebook of a lab that needs more packages than are installed.
     """
-    from workshop import extras, pins
+    from workshop import pins
+    from workshop.course import packages
 
-    extras.require(Path.cwd())
+    packages.require(Path.cwd())
     os.environ.update(pins.settings())
     if _in_own_account():  # every Python under ./lab imports this module, so: late imports
         from workshop.account import connection

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from workshop import extras, pins, terminal
-from workshop.course import manifest
+from workshop import pins, terminal
+from workshop.course import manifest, packages
 from workshop.emulator import state
 from workshop.emulator.client import daemon
 from workshop.emulator.containers import sandbox
@@ -145,17 +145,16 @@ def _packages() -> Check:
 
 def _packages_of_labs() -> Iterator[Check]:
     """Tell of each lab with packages of its own whether they are here; only that lab needs them."""
-    for lab in (lab for lab in manifest.labs() if lab.requirements):
-        requirements, name = ROOT / lab.requirements, lab.folder.split("-")[0]
-        missing = extras.missing(requirements)
+    for lab in (lab for lab in manifest.labs() if lab.packages):
+        wanted, name = lab.packages, lab.folder.split("-")[0]
+        missing = packages.missing(ROOT / wanted.requirements)
         if not missing:
-            yield Check(name, "ok", f"its packages are installed ({lab.requirements})")
+            yield Check(name, "ok", f"its packages are installed ({wanted.requirements})")
             continue
-        download, disk = extras.sizes(requirements)
         names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if missing[3:] else "")
         finding = (
-            f"needs {names}. ./lab setup {name} installs all it needs: {download} MB to download, "
-            f"{disk} MB on disk"
+            f"needs {names}. ./lab setup {name} installs all it needs: {wanted.download_mb} MB to "
+            f"download, {wanted.disk_mb} MB on disk"
         )
         yield Check(name, "note", finding)
 

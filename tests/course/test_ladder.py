@@ -10,6 +10,7 @@ from workshop.course import build, gaps, hint_pages, ladder, manifest
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
+from .stages import materialise, with_region
 from .tiny import LADDER, SCRIPT_WITH_TASK, WITH_TASK
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
@@ -74,16 +75,16 @@ def test_a_task_without_hints_and_hints_without_a_task(course):
 
 
 def test_with_region():
-    text = ladder.with_region(SCRIPT_WITH_TASK, "1.2", "x = 1\n\nx += 2\n")
+    text = with_region(SCRIPT_WITH_TASK, "1.2", "x = 1\n\nx += 2\n")
     assert "    # task 1.2 begin\n    x = 1\n\n    x += 2\n    # task 1.2 end\n" in text
-    assert ladder.with_region(SCRIPT_WITH_TASK, "1.1", "x") == SCRIPT_WITH_TASK
-    assert ladder.with_region(text, "1.2", "x = 3\n") == SCRIPT_WITH_TASK
+    assert with_region(SCRIPT_WITH_TASK, "1.1", "x") == SCRIPT_WITH_TASK
+    assert with_region(text, "1.2", "x = 3\n") == SCRIPT_WITH_TASK
 
 
 def test_materialise(course, tmp_path):
     lab, root = course
     goal = tmp_path / "lab"
-    ladder.materialise(goal, lab=lab, root=root)
+    materialise(goal, lab=lab, root=root)
     solved = {path.relative_to(goal): path.read_bytes() for path in goal.rglob("*.*")}
     rendered = build.render(lab, root)
     assert {str(name): data for name, data in solved.items()} == {
@@ -91,13 +92,13 @@ def test_materialise(course, tmp_path):
     }
     assert "return x" in (goal / "script_1" / "script.py").read_text()
 
-    ladder.materialise(goal, lab=lab, root=root, open={"1.1"}, rungs={"1.2": 2})
+    materialise(goal, lab=lab, root=root, open={"1.1"}, rungs={"1.2": 2})
     notebook = (goal / "1-one.ipynb").read_text()
     assert 'workshop.not_attempted(\\"1.1\\")' in notebook
     assert (goal / "script_1" / "script.py").read_text().split("\n")[1] == "    x = ..."
 
     last = dict.fromkeys(("1.1", "1.2"), 3)
-    ladder.materialise(goal, lab=lab, root=root, rungs=last)
+    materialise(goal, lab=lab, root=root, rungs=last)
     assert solved == {path.relative_to(goal): path.read_bytes() for path in goal.rglob("*.*")}
 
 
@@ -107,7 +108,7 @@ def test_materialise(course, tmp_path):
 def test_materialise_what_is_not_there(course, tmp_path, wanted):
     lab, root = course
     with pytest.raises(WorkshopError):
-        ladder.materialise(tmp_path / "lab", lab=lab, root=root, **wanted)
+        materialise(tmp_path / "lab", lab=lab, root=root, **wanted)
 
 
 # --- pages
@@ -161,13 +162,13 @@ def test_every_stage_parses(lab, number):
     source = (ROOT / "source" / lab.folder / region.path).read_text()
     for rung in ladder.load(lab)[number]:
         if rung.code:
-            ast.parse(ladder.with_region(source, number, rung.code))
+            ast.parse(with_region(source, number, rung.code))
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
 def test_all_last_rungs_are_the_solution(lab, tmp_path):
     rungs = {number: len(rungs) for number, rungs in ladder.load(lab).items()}
-    ladder.materialise(tmp_path, lab=lab, rungs=rungs)
+    materialise(tmp_path, lab=lab, rungs=rungs)
     for name, content in build.render(lab).items():
         assert (tmp_path / name).read_bytes() == build.as_bytes(content)
         if name.endswith(".ipynb"):

@@ -111,11 +111,19 @@ title = "One"
     notebook = "2-second"
     scripts = "script_2"
     minutes = 21
+    jobs = [
+        { name = "two", kind = "processing", script = "count.py" },
+    ]
 
 [[lab]]
 folder = "Lab2-Tiny"
 title = "Two"
-requirements = "requirements-lab2.txt"
+
+    [lab.packages]
+    requirements = "requirements-lab2.txt"
+    download_mb = 12
+    disk_mb = 34
+    modules = ["two"]
 
     [[lab.section]]
     number = 3
@@ -123,6 +131,10 @@ requirements = "requirements-lab2.txt"
     notebook = "3-third"
     scripts = "script_3"
     minutes = 22
+    jobs = [
+        { name = "three", kind = "processing", script = "count.py" },
+        { name = "trained", kind = "training" },
+    ]
     images = [
         { framework = "sklearn", version = "1.2-1" },
         { framework = "spark", version = "3.5" },
@@ -158,14 +170,24 @@ def refused(read, text: str | bytes) -> list[str]:
 def test_what_is_read(read):
     _, one, two = read(COURSE)
     first, second = one.sections
-    assert (first.number, second.tasks, one.requirements) == (1, (), "")
+    assert (first.number, second.tasks, one.packages) == (1, (), None)
     (instances,) = first.instances
     assert (instances.use, instances.at_once, instances.optional) == ("processing job", 1, False)
     assert first.tasks[0].what == "minutes = 5 is no entry here, but text."
     assert [image.framework for image in two.sections[0].images] == ["sklearn", "spark"]
+    assert [job.name for job in two.sections[0].jobs] == ["three", "trained"]
+    assert two.packages == manifest.Packages("requirements-lab2.txt", 12, 34, ("two",))
     with pytest.raises(AttributeError):
         first.number = 2
     assert len({one, two}) == 2  # frozen all through
+
+
+def test_a_section_and_the_names_of_jobs(read, tmp_path):
+    read(COURSE)
+    assert manifest.section(3, tmp_path).title == "Third"
+    with pytest.raises(WorkshopError, match=r"There is no section 4\. The sections are: 1, 2, 3\."):
+        manifest.section(4, tmp_path)
+    assert manifest.job_names(tmp_path) == {"count.py": ("two", "three")}
 
 
 @pytest.mark.parametrize(
@@ -187,11 +209,21 @@ def test_what_is_read(read):
         ('type = "ml.m5.xlarge"', 'type = "m5.xlarge"', "type is 'm5.xlarge', expected"),
         ('" }]', '", at_once = "3" }]', "at_once is '3', expected a whole number."),
         ('" }]', '", optional = 1 }]', "optional is 1, expected true or false."),
+        ('kind = "training"', 'kind = "train"', "kind is 'train', expected 'processing' or"),
+        ('"two", kind', "2, kind", "name is 2, expected text in quotes."),
         # a key that there is not, or that is missing
         ('needs = ["1.1"]', 'hint = ["1.1"]', "there is no key hint here."),
         ("images = [", "image = [", "there is no key image here."),
         ("images = [", "tasks = [", "there is no key tasks here."),
         ('requirements = "req', 'needs = "req', "there is no key needs here."),
+        ("download_mb = 12", 'download_mb = "12"', "download_mb is '12', expected a whole number."),
+        ("disk_mb = 34", "disk_mb = 0", "disk_mb is 0, expected greater than or equal to 1."),
+        (
+            '["two"]',
+            '"two"',
+            "modules is 'two', expected a list; tables of a list begin with [[ ]].",
+        ),
+        ("[lab.packages]", "[[lab.packages]]", "packages is [{'disk_mb': 34"),
         ('framework = "spark"', 'name = "spark"', "framework is missing."),
         # what does not go together
         ('number = "1.2"', 'number = "1.1"', "number is '1.1', expected '1.2'."),
@@ -295,3 +327,6 @@ def test_the_real_one_names_what_is_there():
             folder = manifest.SOURCE / lab.folder
             assert (folder / f"{section.notebook}.py").is_file()
             assert (folder / section.scripts).is_dir()
+        if lab.packages:
+            assert (ROOT / lab.packages.requirements).is_file()
+            assert lab.packages.modules

@@ -20,6 +20,7 @@ import pytest
 from workshop.course import checks, ladder, manifest
 from workshop.paths import ROOT
 
+from .stages import materialise
 from .workbench import Result, Workbench
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
@@ -119,7 +120,7 @@ class Attempt:
         return self._check(self._running.try_out())
 
     def _write(self, changes: dict) -> None:
-        ladder.materialise(self._folder, lab=self._lab, **changes)
+        materialise(self._folder, lab=self._lab, **changes)
         for path in self._folder.rglob("*"):
             if path.suffix == ".py":
                 ast.parse(path.read_text())
@@ -201,8 +202,8 @@ def test_the_toggle_may_be_turned_to_local(bench):
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
 def test_with_every_last_rung_the_lab_is_the_solution(lab, tmp_path):
     last = {number: len(rungs) for number, rungs in ladder.load(lab).items()}
-    ladder.materialise(tmp_path / "climbed", lab=lab, rungs=last)
-    ladder.materialise(tmp_path / "solution", lab=lab)
+    materialise(tmp_path / "climbed", lab=lab, rungs=last)
+    materialise(tmp_path / "solution", lab=lab)
     names = {path.relative_to(tmp_path / "solution") for path in (tmp_path / "solution").rglob("*")}
     assert names == {
         path.relative_to(tmp_path / "climbed") for path in (tmp_path / "climbed").rglob("*")

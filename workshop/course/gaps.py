@@ -123,17 +123,14 @@ def parse(text: str, path: Path | str, known: Collection[str] | None = None) -> 
     return regions
 
 
-def fill(text: str, path: Path | str, content: Fill, *, markers: bool = False) -> str:
+def fill(text: str, path: Path | str, content: Fill) -> str:
     """Put `content(region)` into the place of each region of a source text.
 
-    The lines get the indentation of the markers. These vanish unless `markers` is true.
+    The lines get the indentation of the markers, which vanish.
     """
     lines = text.split("\n")
     for region in reversed(parse(text, path)):
-        inside = indented(content(region), region.indent)
-        begin, end = lines[region.first - 1], lines[region.last - 1]
-        around = [begin, *inside, end] if markers else inside
-        lines[region.first - 1 : region.last] = around
+        lines[region.first - 1 : region.last] = indented(content(region), region.indent)
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Ladders: the hints of a task, from a question to the code, and labs with some of them applied.
+"""Ladders: the hints of a task, from a question to the code.
 
 `source/LAB/hints/1.3.md` holds a ladder. A line `## Rung 1: TITLE` begins a rung. The last rung,
 and no other, has a line `{{solution}}`: the code of the task's region comes there.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,64 +90,6 @@ def parse(text: str, path: Path | str, solution: str) -> list[Rung]:
             refuse("its code does not parse. A hole is '...'.")
         rungs.append(Rung(head[2].strip(), body, blocks[0] if blocks else None))
     return rungs
-
-
-def with_region(source_text: str, number: str, code: str) -> str:
-    """Put other code into one region of a source text; its markers stay."""
-
-    def content(region: gaps.Region) -> str:
-        return code if region.number == number else region.code
-
-    return gaps.fill(source_text, "source", content, markers=True)
-
-
-def materialise(
-    folder: Path,
-    *,
-    open: Set[str] = frozenset(),
-    rungs: Mapping[str, int] | None = None,
-    lab: manifest.Lab | None = None,
-    root: Path = ROOT,
-) -> None:
-    """Write a whole lab into `folder`: notebooks that are not executed, and scripts.
-
-    open: the tasks whose regions are gaps, as in a starter
-    rungs: {number: a rung from 1}, the tasks whose regions hold the code of that rung
-    lab: the first lab that has tasks, when none is given
-
-    All other regions hold their solution. Raises WorkshopError for an unknown task, and for a rung
-    that is not there or has no code.
-    """
-    from workshop.course import build  # takes most of a second, which a hint need not wait for
-
-    lab = lab or next(lab for lab in manifest.labs(root / "source") if lab.tasks)
-    tasks = {task.number: task for task in lab.tasks}
-    chosen = _codes(lab, root, rungs or {})
-    for number in {*open, *chosen}:
-        if number not in tasks:
-            raise WorkshopError(f"There is no task {number!r} in {lab.folder}.")
-
-    def content(region: gaps.Region) -> str:
-        if region.number in open:
-            return gaps.gap(tasks[region.number], region)
-        return chosen.get(region.number, region.code)
-
-    for name, data in build.render(lab, root, fill=content).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(build.as_bytes(data))
-
-
-def _codes(lab: manifest.Lab, root: Path, rungs: Mapping[str, int]) -> dict[str, str]:
-    codes = {}
-    ladders = load(lab, root) if rungs else {}
-    for number, place in rungs.items():
-        ladder = ladders.get(number, ())
-        code = ladder[place - 1].code if 1 <= place <= len(ladder) else None
-        if code is None:
-            raise WorkshopError(f"Task {number} has no rung {place} with code.")
-        codes[number] = code
-    return codes
 
 
 def _parses(code: str) -> bool:

@@ -84,6 +84,15 @@ class Image:
 
 
 @_record
+class Job:
+    """A job of a section. Its name begins with `name` and ends in the time of its start."""
+
+    name: str  # the base_job_name
+    kind: Literal["processing", "training"]
+    script: str = ""  # what it runs, where its request does not say it: see `job_names`
+
+
+@_record
 class Section:
     """One section of a lab: a notebook and the folder of scripts that its job runs."""
 
@@ -93,9 +102,20 @@ class Section:
     scripts: str
     minutes: _Number
     files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
+    jobs: tuple[Job, ...] = ()
     instances: tuple[Instances, ...] = ()
     images: tuple[Image, ...] = ()
     tasks: Annotated[tuple[Task, ...], Field(validation_alias="task")] = ()
+
+
+@_record
+class Packages:
+    """What a lab needs beyond requirements.txt (`workshop.course.packages` installs it)."""
+
+    requirements: str  # file in the checkout's root, which pins it
+    download_mb: _Number
+    disk_mb: _Number  # what stays on the disk
+    modules: tuple[str, ...]  # what can be imported with these packages, and not without them
 
 
 @_record
@@ -107,7 +127,7 @@ class Lab:
     sections: Annotated[tuple[Section, ...], Field(validation_alias="section")] = ()
     commands: tuple[str, ...] = ()  # what Python runs, in this order
     environment: tuple[tuple[str, str], ...] = ()
-    requirements: str = ""  # file in the checkout's root: what it needs beyond requirements.txt
+    packages: Packages | None = None  # None: requirements.txt is all it needs
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -242,6 +262,7 @@ def _lines(text: str) -> dict[_Place, int]:
                 table += (last[table],) if table in last else ()
             table += (own,)
             if head[1] == "[[":
+                found.setdefault(table, number)  # the list itself begins with its first table
                 last[table] = last.get(table, -1) + 1
                 table += (last[table],)
             found[table] = number
@@ -259,6 +280,29 @@ def _line(place: _Place, lines: dict[_Place, int]) -> int:
     while place not in lines:
         place = place[:-1]
     return lines[place]
+
+
+def section(number: int, source: Path | None = None) -> Section:
+    """Return a section by its number; raise WorkshopError when there is none."""
+    known = [section for lab in labs(source) for section in lab.sections]
+    for one in known:
+        if one.number == number:
+            return one
+    numbers = ", ".join(str(one.number) for one in known)
+    raise WorkshopError(f"There is no section {number}. The sections are: {numbers}.")
+
+
+def job_names(source: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """Return how the names of the jobs begin that run a script: {script: beginnings}.
+
+    The request of a ScriptProcessor names its script. That of a FrameworkProcessor names an
+    archive and a program that unpacks it, both in S3: once they are gone, only the name tells.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for lab in labs(source):
+        for job in (job for section in lab.sections for job in section.jobs if job.script):
+            found[job.script] = (*found.get(job.script, ()), job.name)
+    return found
 
 
 def tasks(source: Path | None = None) -> list[Task]:

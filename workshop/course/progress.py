@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,10 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workshop import terminal
+from workshop.course.step import Step
 from workshop.emulator.containers import engine
-
-if TYPE_CHECKING:
-    from workshop.course.run import Step
 
 MARKS = {"waiting": "·", "running": " ", "done": "✓", "FAILED": "✗", "interrupted": "✗"}
 

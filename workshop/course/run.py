@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop import extras, terminal
-from workshop.course import dataset, manifest, notebooks
+from workshop import terminal
+from workshop.course import dataset, manifest, notebooks, packages
 from workshop.course.progress import Progress
+from workshop.course.step import Step
 from workshop.emulator.client import connection, daemon
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
@@ -23,25 +24,6 @@ DEFAULT_DATA = ROOT / "data" / "raw"
 
 #: What of a failing cell's own output is shown; the notebook has all of it.
 LINES_SHOWN = 30
-
-
-@dataclass
-class Step:
-    """One notebook, or the scripts of a lab without notebooks (shown by the last one's name)."""
-
-    lab: manifest.Lab
-    path: Path
-    state: str = "waiting"  # then running; at the end: done, FAILED, interrupted, not run
-    began: float = 0.0  # seconds since the epoch
-    seconds: float = 0.0
-    cell: int = 0
-    cells: int = 0  # 0 for a script
-    last_line: str = ""  # of a script
-    figure: str = ""
-
-    @property
-    def title(self) -> str:
-        return f"{self.lab.folder.split('-')[0]} {self.path.name}"
 
 
 def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: Path = ROOT) -> int:
@@ -60,8 +42,8 @@ def run(names: list[str], data: Path | None = None, *, aws: bool = False, root: 
     raw_data = (data or DEFAULT_DATA).resolve()
     dataset.check(raw_data)
     for lab in labs:
-        if lab.requirements:
-            extras.ensure(root / lab.requirements)
+        if lab.packages:
+            packages.ensure(lab.packages, root)
     # Started here, the emulator belongs to no notebook, and Ctrl-C in one leaves it alone.
     environment = dict(os.environ) if aws else connection.environment()
     values = {"RAW_DATA": str(raw_data)} | ({"LOCAL": False} if aws else {})

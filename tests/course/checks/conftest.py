@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 
 import workshop
-from workshop.course import ladder, manifest
+from workshop.course import manifest
 from workshop.course.checks import arrays, live, run
 from workshop.course.checks.look import trials
 from workshop.emulator import state
 from workshop.emulator.client import daemon
+
+from ..stages import materialise
 
 ECR = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 IMAGE = f"{ECR}/tensorflow-training:2.19.0-cpu-py312"
@@ -286,7 +288,7 @@ def solutions(tmp_path_factory, own_state) -> Path:
     """A folder with each lab as it is when every task is done."""
     top = tmp_path_factory.mktemp("solutions")
     for lab in (lab for lab in manifest.labs() if lab.tasks):
-        ladder.materialise(top / lab.folder, lab=lab)
+        materialise(top / lab.folder, lab=lab)
     requirements = workshop.ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
     shutil.copy(requirements, top / "Lab1-Unit-Testing" / "script_processing")
     return top
@@ -357,7 +359,7 @@ def starter_of(tmp_path):
 
     def make(lab):
         folder = tmp_path / "starters" / lab.folder
-        ladder.materialise(folder, lab=lab, open={task.number for task in lab.tasks})
+        materialise(folder, lab=lab, open={task.number for task in lab.tasks})
         return folder
 
     return make

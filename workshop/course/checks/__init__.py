@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from workshop.course import manifest
+from workshop.course import hints, manifest, progress_file
 from workshop.course.checks import (  # noqa: F401 (they register)
     section1,
     section2,
@@ -84,8 +84,6 @@ def show(number: str | float | None = None, folder: Path | None = None) -> list[
     else:
         sections = [s for lab in manifest.labs() for s in lab.sections if s.tasks]
         outcomes = [one for section in sections for one in run_section(section.number, folder)]
-    from workshop.course import progress_file
-
     for outcome in outcomes:
         progress_file.record_check(outcome.number, outcome.state)
         print(feedback(outcome, whole="." in wanted))
@@ -123,15 +121,10 @@ def _line(name: str, text: str) -> str:
 
 
 def _next(outcome: Outcome) -> str:
-    try:
-        from workshop.course import hints
-
-        current, total = hints.next_rung(outcome.number)
-        which = f"hint {current} of {total}"
-    except (ImportError, AttributeError):  # a course without hints
-        which = "a hint"
     number = outcome.number
-    return f'{which}: ./lab hint {number}   (in a notebook: workshop.hint("{number}"))'
+    current, total = hints.next_rung(number)
+    in_notebook = f'(in a notebook: workshop.hint("{number}"))'
+    return f"hint {current} of {total}: ./lab hint {number}   {in_notebook}"
 
 
 def _run(number: str, look: Look) -> Outcome:

@@ -8,6 +8,7 @@ import re
 import tarfile
 
 from workshop import prices
+from workshop.course import manifest
 from workshop.course.checks import section3
 from workshop.course.checks.look import Look, jobs, notebook, trials
 from workshop.course.checks.look.job_request import instances_of
@@ -80,7 +81,8 @@ def _filled(lines: list[str]) -> list[str]:
 
 @check("6.4")
 def cost(look: Look) -> None:
-    record = jobs.completed_training(look, "lab2-training-")
+    (training,) = manifest.section(5).jobs
+    record = jobs.completed_training(look, f"{training.name}-")
     job, about = look.looked_at, jobs.describe(record)
     kind, count = instances_of(record)
     worked, billed = about["TrainingTimeInSeconds"], about["BillableTimeInSeconds"]

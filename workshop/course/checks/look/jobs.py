@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable
 
+from workshop.course import manifest
 from workshop.course.checks.look import s3
 from workshop.course.checks.look.job_request import instances_of, script_sources
 from workshop.course.checks.look.lab import Look
@@ -16,12 +18,6 @@ from workshop.emulator.service.sagemaker import records
 from workshop.emulator.service.sagemaker.records import Record
 
 _RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
-#: How the names of the jobs begin that run a script: the labs' base_job_name.
-_JOB_NAMES = {
-    "preprocessing.py": ("preprocessing", "lab2-preprocessing", "lab3-pytorch"),
-    "preprocess_shard.py": ("lab2-sharding",),
-    "evaluation.py": ("evaluation", "lab2-evaluation", "lab3-tree-depth"),
-}
 
 Which = Callable[[Record], bool]
 
@@ -71,7 +67,12 @@ def _ran(look: Look, record: Record, script: str) -> bool:
             if named:
                 return named[-1] == script
     # What the SDK had put there is gone from S3.
-    return any(record.name.startswith(name) for name in _JOB_NAMES.get(script, ()))
+    return record.name.startswith(_job_names().get(script, ()))
+
+
+@functools.cache
+def _job_names() -> dict[str, tuple[str, ...]]:
+    return manifest.job_names()
 
 
 def completed_training(look: Look, name: str) -> Record:

@@ -19,8 +19,6 @@ from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 from workshop.pins import pinned
 
-#: The line of a requirements file that says how big its packages are.
-_SIZES = re.compile(r"(?m)^# To download: (\d+) MB\. On disk: (\d+) MB\.$")
 #: Megabytes that unpacking and building take for a while, and what pip's copies take for good.
 _UNPACKING, _COPIES = 1500, 1000
 
@@ -41,14 +39,8 @@ def missing(requirements: Path) -> list[str]:
     ]
 
 
-def sizes(requirements: Path) -> tuple[int, int]:
-    """Return the megabytes that a requirements file says are to download, and stay on disk."""
-    download, disk = _SIZES.search(requirements.read_text(encoding="utf-8")).groups()
-    return int(download), int(disk)
-
-
-def ensure(requirements: Path) -> None:
-    """Install what `requirements` pins into the environment of this Python, if it is not there.
+def ensure(wanted: manifest.Packages, root: Path = ROOT) -> None:
+    """Install what a lab needs into the environment of this Python, if it is not there.
 
     The environment keeps a stamp with the file's content (`requirements-lab3.txt`: `lab3-stamp`):
     where it fits, nothing is looked at and no network is needed. What is done is told on stderr,
@@ -56,6 +48,7 @@ def ensure(requirements: Path) -> None:
 
     Raises WorkshopError, which names the log, when it cannot be done.
     """
+    requirements = root / wanted.requirements
     stamp = _stamp(requirements)
     text = requirements.read_text(encoding="utf-8")
     if _read(stamp) == text:
@@ -71,15 +64,15 @@ def ensure(requirements: Path) -> None:
             return
         lacking = missing(requirements)
         if lacking:
-            _install(requirements, lacking)
+            _install(requirements, wanted, lacking)
         stamp.write_text(text, encoding="utf-8")
 
 
 def require(folder: Path) -> None:
     """Raise WorkshopError where `folder` is a lab's, and what the lab needs is not installed."""
     for lab in manifest.labs():
-        if lab.requirements and lab.folder in folder.parts:
-            requirements = ROOT / lab.requirements
+        if lab.packages and lab.folder in folder.parts:
+            requirements = ROOT / lab.packages.requirements
             if _read(_stamp(requirements)) != _read(requirements) and missing(requirements):
                 raise WorkshopError(
                     f"{lab.folder} needs packages that are not installed yet. Run this in a "
@@ -92,18 +85,17 @@ def _stamp(requirements: Path) -> Path:
     return Path(sys.prefix) / f"{requirements.stem.removeprefix('requirements-')}-stamp"
 
 
-def _install(requirements: Path, lacking: list[str]) -> None:
-    download, disk = sizes(requirements)
+def _install(requirements: Path, wanted: manifest.Packages, lacking: list[str]) -> None:
     free = shutil.disk_usage(sys.prefix).free // 1_000_000
-    needed = disk + _UNPACKING
+    needed = wanted.disk_mb + _UNPACKING
     if free < needed:
         raise WorkshopError(
-            f"{requirements.name} needs {needed} MB of disk ({disk} MB for good), and {sys.prefix} "
-            f"has {free} MB left: free some, then try again."
+            f"{requirements.name} needs {needed} MB of disk ({wanted.disk_mb} MB for good), and "
+            f"{sys.prefix} has {free} MB left: free some, then try again."
         )
     names = ", ".join(re.split(r"[=<>~!]", one)[0] for one in lacking)
     _say(f"installing what {requirements.name} asks for, only this once: {names}.")
-    _say(f"{download} MB to download, {disk} MB on disk, a few minutes.")
+    _say(f"{wanted.download_mb} MB to download, {wanted.disk_mb} MB on disk, a few minutes.")
     log = state.folder() / "extras.log"
     started = time.monotonic()
     if _logged(_command(requirements, copies=free > needed + _COPIES), log):

@@ -1,4 +1,4 @@
-"""What course.toml says of instances and images is what the sources use.
+"""What course.toml says of jobs, instances and images is what the sources use.
 
 tests/test_solutions.py compares it with the jobs that really ran: their kinds, how many at once.
 """
@@ -26,14 +26,22 @@ FRAMEWORKS = {
     "XGBoost": "xgboost",
     "PySparkProcessor": "spark",
 }
+#: The processors whose request does not name the script.
+FRAMEWORK_PROCESSORS = ("FrameworkProcessor", "TensorFlowProcessor")
 
 
 class Uses(ast.NodeVisitor):
-    """Finds the instance types and the images (framework, version, Python) in a program."""
+    """Finds in a program the instance types, the images (framework, version, Python), the jobs.
+
+    jobs: (base_job_name, or what is certain of its beginning; kind)
+    """
 
     def __init__(self, *files: Path) -> None:
         self.types: set[str] = set()
         self.images: set[tuple[str, str, str | None]] = set()
+        self.jobs: set[tuple[str, str]] = set()
+        self.scripts: set[str] = set()  # what a processor runs
+        self.called: set[str] = set()  # functions and classes
         for file in files:
             lab0 = ROOT / manifest.LAB0.folder / "requirements.txt"
             tensorflow = re.search(r"(?m)^tensorflow\S*?==([\d.]+)", lab0.read_text())[1]
@@ -50,6 +58,15 @@ class Uses(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         given = {one.arg: self._text(one.value) for one in node.keywords}
         called = ast.unparse(node.func)
+        self.called.add(called)
+        if "base_job_name" in given:
+            kind = "training" if "entry_point" in given else "processing"
+            self.jobs.add((given["base_job_name"].rstrip("-"), kind))
+        if called == "name_from_base" and isinstance(node.args[0], ast.Name):
+            # A trial's job has the trial's name. (With a text it is the name of a folder in S3.)
+            self.jobs.add((self._text(node.args[0]), "processing"))
+        if called.endswith(".run") and given.get("code"):
+            self.scripts.add(given["code"].rpartition("/")[2])
         if called == "FrameworkProcessor":
             called = ast.unparse(node.args[0])
         if called == "image_uris.retrieve":
@@ -63,6 +80,8 @@ class Uses(ast.NodeVisitor):
     def _text(self, node: ast.expr) -> str | None:
         if isinstance(node, ast.Constant):
             return node.value
+        if isinstance(node, ast.JoinedStr):
+            return self._text(node.values[0])
         return self._names.get(node.id) if isinstance(node, ast.Name) else None
 
     def _add_type(self, name: str | None) -> None:
@@ -79,6 +98,21 @@ def test_a_section_names_the_instances_and_images_of_its_sources(lab, section):
     named = {(one.framework, one.version, one.py_version) for one in section.images}
     assert named == uses.images
     assert uses.types, "a section without a job?"
+
+
+@pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=[one.notebook for _, one in SECTIONS])
+def test_a_section_names_the_jobs_of_its_notebook(lab, section):
+    folder = manifest.SOURCE / lab.folder
+    uses = Uses(folder / f"{section.notebook}.py")
+    names = {(job.name, job.kind) for job in section.jobs}
+    assert names == uses.jobs
+    named = {job.script for job in section.jobs} - {""}
+    assert bool(named) == bool(uses.called.intersection(FRAMEWORK_PROCESSORS))
+    assert named <= uses.scripts
+    for file in section.files:
+        if file.endswith(".py"):
+            for name, kind in Uses(folder / file).jobs:
+                assert any(name.startswith(one) and kind == other for one, other in names)
 
 
 def test_the_table_of_prices_has_each_instance_type_of_the_labs():

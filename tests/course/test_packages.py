@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from workshop import extras
-from workshop.course import manifest
+from workshop.course import manifest, packages
 from workshop.emulator import state
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
@@ -29,7 +28,7 @@ LAB3 = ROOT / "requirements-lab3.txt"
 @pytest.fixture
 def environment(tmp_path, monkeypatch) -> Path:
     """Take a folder for the environment of this Python: its stamps go there."""
-    monkeypatch.setattr(extras.sys, "prefix", str(tmp_path / "env"))
+    monkeypatch.setattr(packages.sys, "prefix", str(tmp_path / "env"))
     (tmp_path / "env").mkdir()
     return tmp_path / "env"
 
@@ -38,8 +37,13 @@ def environment(tmp_path, monkeypatch) -> Path:
 def requirements(tmp_path) -> Path:
     """A file that asks for a package that is nowhere."""
     file = tmp_path / "requirements-lab9.txt"
-    file.write_text("# To download: 1 MB. On disk: 2 MB.\nworkshop-nowhere==1.0\n")
+    file.write_text("workshop-nowhere==1.0\n")
     return file
+
+
+def needed(requirements: Path) -> manifest.Packages:
+    """What course.toml would say of a lab that needs these requirements."""
+    return manifest.Packages(str(requirements), download_mb=1, disk_mb=2, modules=())
 
 
 def calls(monkeypatch, program: str) -> list:
@@ -50,7 +54,7 @@ def calls(monkeypatch, program: str) -> list:
         made.append(arguments)
         return [sys.executable, "-c", program]
 
-    monkeypatch.setattr(extras, "_command", command)
+    monkeypatch.setattr(packages, "_command", command)
     return made
 
 
@@ -83,14 +87,14 @@ def test_what_is_missing_is_found_by_version_and_marker(tmp_path):
         "numpy>=1\nnumpy==0.1 # another\nworkshop-nowhere==1.0\n"
         "workshop-elsewhere==1.0 ; sys_platform == 'none'\n"
     )
-    assert extras.missing(file) == ["numpy==0.1", "workshop-nowhere==1.0"]
+    assert packages.missing(file) == ["numpy==0.1", "workshop-nowhere==1.0"]
 
 
 def test_what_is_there_needs_no_installing(environment, tmp_path, monkeypatch, capsys):
     made = calls(monkeypatch, "")
     file = tmp_path / "requirements-lab9.txt"
     file.write_text("numpy>=1\n")
-    extras.ensure(file)
+    packages.ensure(needed(file))
     assert made == [] and capsys.readouterr().err == ""
     assert (environment / "lab9-stamp").read_text() == "numpy>=1\n"
 
@@ -99,8 +103,8 @@ def test_sizes_are_said_before_and_a_stamp_saves_the_next_look(
     environment, requirements, monkeypatch, capsys
 ):
     made = calls(monkeypatch, "print('Collecting workshop-nowhere')")
-    extras.ensure(requirements)
-    extras.ensure(requirements)
+    packages.ensure(needed(requirements))
+    packages.ensure(needed(requirements))
     assert len(made) == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0] == (
@@ -110,7 +114,7 @@ def test_sizes_are_said_before_and_a_stamp_saves_the_next_look(
     assert re.fullmatch(r"lab: installed \(\d+ s\)\.", told[2])
     assert "Collecting workshop-nowhere" in (state.folder() / "extras.log").read_text()
     requirements.write_text(requirements.read_text() + "workshop-elsewhere==1.0\n")
-    extras.ensure(requirements)
+    packages.ensure(needed(requirements))
     assert len(made) == 2
 
 
@@ -128,7 +132,7 @@ def test_a_failure_names_its_reason_and_the_log(
 ):
     calls(monkeypatch, f"import sys; print({output!r}); sys.exit(1)")
     with pytest.raises(WorkshopError) as caught:
-        extras.ensure(requirements)
+        packages.ensure(needed(requirements))
     assert str(caught.value).startswith(expected)
     assert str(caught.value).endswith(f"Log: {state.folder() / 'extras.log'}")
     assert not list(environment.glob("*-stamp"))
@@ -139,18 +143,18 @@ def test_too_small_a_disk_is_told_before_anything_begins(environment, requiremen
     usage = namedtuple("usage", "total used free")(10, 9, 700_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(WorkshopError, match=r"needs 1502 MB of disk \(2 MB for good\), and .* 700"):
-        extras.ensure(requirements)
+        packages.ensure(needed(requirements))
     assert made == []
 
 
 def test_pip_installs_and_uv_where_there_is_no_pip(requirements, monkeypatch):
-    assert extras._command(requirements, copies=True)[1:5] == ["-I", "-m", "pip", "install"]
-    monkeypatch.setattr(extras.util, "find_spec", lambda _: None)
+    assert packages._command(requirements, copies=True)[1:5] == ["-I", "-m", "pip", "install"]
+    monkeypatch.setattr(packages.util, "find_spec", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/uv")
-    assert extras._command(requirements, copies=True)[:3] == ["/usr/bin/uv", "pip", "install"]
+    assert packages._command(requirements, copies=True)[:3] == ["/usr/bin/uv", "pip", "install"]
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(WorkshopError, match="has no pip, and there is no uv"):
-        extras._command(requirements, copies=True)
+        packages._command(requirements, copies=True)
 
 
 @pytest.fixture
@@ -174,10 +178,7 @@ def wheel(tmp_path) -> Path:
 
 
 def asks_for(wheel: Path) -> str:
-    return (
-        f"# To download: 1 MB. On disk: 2 MB.\n--no-index\n--find-links {wheel.parent}\n"
-        "workshop-nowhere==1.0\n"
-    )
+    return f"--no-index\n--find-links {wheel.parent}\nworkshop-nowhere==1.0\n"
 
 
 def make_environment(folder: Path) -> Path:
@@ -195,8 +196,8 @@ def test_pip_really_installs(wheel, tmp_path):
     file = tmp_path / "requirements-lab9.txt"
     file.write_text(asks_for(wheel))
     program = (
-        "import sys; from pathlib import Path; from workshop import extras;"
-        "extras.ensure(Path(sys.argv[1])); import workshop_nowhere"
+        "import sys; from workshop.course import manifest, packages;"
+        "packages.ensure(manifest.Packages(sys.argv[1], 1, 2, ())); import workshop_nowhere"
     )
     command = [str(make_environment(tmp_path / "env")), "-c", program, str(file)]
     # In a shell of `./lab exec`: what was pinned before does not hold, nor what the learner pins.
@@ -216,28 +217,38 @@ def test_pip_really_installs(wheel, tmp_path):
 
 
 def test_a_notebook_of_a_lab_says_what_to_run(environment, requirements, monkeypatch, tmp_path):
-    monkeypatch.setattr(extras, "ROOT", tmp_path)
-    lab = manifest.Lab("Lab9-Later", "Later", requirements=requirements.name)
+    monkeypatch.setattr(packages, "ROOT", tmp_path)
+    lab = manifest.Lab("Lab9-Later", "Later", packages=needed(requirements))
     monkeypatch.setattr(manifest, "labs", lambda: [lab])
-    extras.require(tmp_path)
+    packages.require(tmp_path)
     with pytest.raises(WorkshopError) as caught:
-        extras.require(tmp_path / "Lab9-Later")
+        packages.require(tmp_path / "Lab9-Later")
     assert str(caught.value) == (
         "Lab9-Later needs packages that are not installed yet. Run this in a terminal, in "
         f"{tmp_path}: ./lab setup Lab9. Then restart the notebook's kernel."
     )
     (environment / "lab9-stamp").write_text(requirements.read_text())
-    extras.require(tmp_path / "Lab9-Later")
+    packages.require(tmp_path / "Lab9-Later")
 
 
 # --- ./lab test: the packages are there for the tests that need them, and installed for no other
 
 COURSE = """
 format = 1
-lab = [
-    { folder = "Lab1-Tiny", title = "One" },
-    { folder = "Lab9-Later", title = "Later", requirements = "requirements-lab9.txt" },
-]
+
+[[lab]]
+folder = "Lab1-Tiny"
+title = "One"
+
+[[lab]]
+folder = "Lab9-Later"
+title = "Later"
+
+[lab.packages]
+requirements = "requirements-lab9.txt"
+download_mb = 1
+disk_mb = 2
+modules = ["workshop_nowhere"]
 """
 TESTS = """
 import pytest
@@ -256,7 +267,7 @@ def test_that_needs_it(number):
 @pytest.mark.slow
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
 def test_of_a_lab(lab):
-    if lab.requirements:
+    if lab.packages:
         import workshop_nowhere
 """
 
@@ -332,4 +343,4 @@ def test_without_the_marker_a_test_has_no_module_of_lab3():
 def test_with_the_marker_a_test_has_them():
     for name in ("torch", "pyspark", "xgboost", "pycocotools", "pyspark.sql"):
         assert importlib.util.find_spec(name)
-    assert extras.missing(LAB3) == []
+    assert packages.missing(LAB3) == []
