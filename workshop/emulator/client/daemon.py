@@ -23,7 +23,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from workshop.emulator import keys, state
+from workshop.emulator import keys, settings, state
 from workshop.emulator.client import hook
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.settings import INTERRUPT, REGION, STATUS
@@ -156,9 +156,11 @@ def _remembered() -> str:
 
 def _start() -> dict:
     log = state.folder() / "server.log"
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[3]  # of the packages
     environment = {
-        key: text for key, text in os.environ.items() if not key.startswith(("AWS_", "WORKSHOP_E"))
+        key: text
+        for key, text in os.environ.items()
+        if not key.startswith("AWS_") and key != "WORKSHOP_ENDPOINT"
     }
     environment |= {
         "PYTHONPATH": str(root),
@@ -180,7 +182,7 @@ def _start() -> dict:
         found = status()
         if found:
             for notice in found["notices"]:
-                print(f"lab: {notice}", file=sys.stderr, flush=True)
+                print(f"{settings.name()}: {notice}", file=sys.stderr, flush=True)
             return found
         time.sleep(0.02)
     process.kill()
@@ -194,7 +196,7 @@ def _start() -> dict:
     end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise WorkshopError(
         f"The emulated AWS did not start. The end of its log ({log}):\n{end}\n"
-        "Run ./lab doctor to see what is wrong."
+        f"{settings.advice('server')}"
     )
 
 

@@ -54,7 +54,7 @@ def _redirect(request, **_) -> None:
 def _token() -> str:
     """Return what the emulator asks for of code that signs with keys of its own.
 
-    A learner's process reads it anew each time: ``./lab clean`` and the next start change it.
+    A learner's process reads it anew each time: the start after all was removed changes it.
     """
     try:
         with open(os.environ["WORKSHOP_KEYS"]) as file:

@@ -27,7 +27,7 @@ from workshop.emulator.containers import contract
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.service.journal import Journal, at, body, operation, put_body, wsgi
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.settings import ACCOUNT, INTERRUPT, NEWS, REGION, ROLE, STATUS
+from workshop.emulator.settings import ACCOUNT, INTERRUPT, NEWS, REGION, ROLE, STATUS, advice
 
 #: The header with the token (``keys.Keys``), which the hook adds to each request.
 _TOKEN = "HTTP_X_WORKSHOP_TOKEN"
@@ -179,7 +179,7 @@ class Application:
             or _issued(access_key)
         ):
             return
-        ours = "This is the workshop's emulated AWS: ./lab exec gives a program its keys."
+        ours = f"This is the workshop's emulated AWS: {advice('keys')}"
         if service == "s3" and access_key:
             words = "The AWS Access Key Id you provided does not exist in our records."
             raise Refused(403, "InvalidAccessKeyId", f"{words}\n{ours}")
