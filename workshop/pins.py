@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workshop.emulator import files
 from workshop.paths import ROOT
 
 if TYPE_CHECKING:
@@ -158,9 +159,7 @@ def _file() -> Path | None:
     made_of = [ROOT / name for name in FILES] + [Path(sysconfig.get_path("purelib")), __file__]
     try:
         if not file.exists() or file.stat().st_mtime <= max(map(os.path.getmtime, made_of)):
-            incoming = file.with_name(f"{file.name}.{os.getpid()}")
-            incoming.write_text(_constraints(), encoding="utf-8")
-            incoming.replace(file)
+            files.write(file, _constraints(), 0o666)  # for all who use the environment
     except OSError:
         return None
     return file
