@@ -40,6 +40,9 @@ ROLE = "AmazonSageMaker-ExecutionRole-Workshop"
 
 #: Paths of the server that are no service's: for `client`, which has the token (`keys`).
 STATUS, NEWS, INTERRUPT = "/_workshop/status", "/_workshop/news", "/_workshop/interrupt/"
+#: With the name of an operation behind it; what is sent is a request of local mode, as JSON. The
+#: answer is ``{"warnings": [sentence, …]}``: what AWS would refuse, and what has no effect.
+LOCAL = "/_workshop/local/"
 
 #: The environment variables that the emulator knows, and what each one says.
 VARIABLES = {

@@ -26,7 +26,7 @@ from pathlib import Path
 from workshop.emulator import keys, settings, state
 from workshop.emulator.client import hook
 from workshop.emulator.errors import WorkshopError
-from workshop.emulator.settings import INTERRUPT, REGION, STATUS
+from workshop.emulator.settings import INTERRUPT, LOCAL, REGION, STATUS
 
 _STARTING_SECONDS = 60
 
@@ -89,11 +89,20 @@ def interrupt(job: str) -> None:
         raise WorkshopError(answer["problem"])
 
 
-def _ask(url: str, method: str = "GET") -> dict:
+def warnings(operation: str, request: dict) -> list[str]:
+    """Return what is to be said of a request that the SDK's local mode answers, as JSON has it.
+
+    Starts the server when none answers. Raises WorkshopError as ``ensure`` does, and OSError or
+    ValueError when the server has no answer to this.
+    """
+    return _ask(ensure() + LOCAL + operation, "POST", json.dumps(request).encode())["warnings"]
+
+
+def _ask(url: str, method: str = "GET", content: bytes | None = None) -> dict:
     # No proxy of the environment may come between.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     token = {"X-Workshop-Token": keys.find().token}
-    asked = urllib.request.Request(url, method=method, headers=token)
+    asked = urllib.request.Request(url, content, token, method=method)
     with opener.open(asked, timeout=10) as answer:
         return json.load(answer)
 

@@ -27,7 +27,7 @@ from workshop.emulator.containers import contract
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.service.journal import Journal, at, body, operation, put_body, wsgi
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.settings import ACCOUNT, INTERRUPT, NEWS, REGION, ROLE, STATUS, advice
+from workshop.emulator.settings import ACCOUNT, INTERRUPT, LOCAL, NEWS, REGION, ROLE, STATUS, advice
 
 #: The header with the token (``keys.Keys``), which the hook adds to each request.
 _TOKEN = "HTTP_X_WORKSHOP_TOKEN"
@@ -47,6 +47,9 @@ _SIGNED_REGION = re.compile(r"(?<=/\d{8}/)[a-z0-9-]+(?=/(?!s3/))")
 #: The longest key of an object, and the largest that is put at once, in bytes.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _LONGEST_KEY, _LARGEST_OBJECT = 1024, 5 << 30
+
+#: What the SDK's local mode answers itself: operations, and the kinds of their jobs.
+_LOCAL_KINDS = {"CreateProcessingJob": "processing", "CreateTrainingJob": "training"}
 
 _Kept = TypeVar("_Kept")
 
@@ -195,7 +198,7 @@ class Application:
     # --- who answers --------------------------------------------------------------------------
 
     def _own(self, environment: dict, path: str) -> Response:
-        """Answer those who have the token: ``server`` and ``hook``."""
+        """Answer those who have the token: ``client``."""
         if path == STATUS:
             about = {"endpoint": self._endpoint, "pid": os.getpid(), "state": str(state.folder())}
             return _json(200, about | {"notices": state.notices})
@@ -211,6 +214,14 @@ class Application:
             if environment["REQUEST_METHOD"] != "POST":
                 raise Refused(405, "MethodNotAllowed", "This is a POST request.")
             return _json(200, {"problem": self._interrupt(path.removeprefix(INTERRUPT))})
+        if path.removeprefix(LOCAL) in _LOCAL_KINDS:
+            if environment["REQUEST_METHOD"] != "POST":
+                raise Refused(405, "MethodNotAllowed", "This is a POST request.")
+            try:
+                request = json.loads(body(environment))
+            except (ValueError, RecursionError):
+                raise Refused(400, "ValidationException", "The body is JSON.") from None
+            return _json(200, {"warnings": local_warnings(path.removeprefix(LOCAL), request)})
         raise Refused(404, "NotFound", path)
 
     def _interrupt(self, name: str) -> str:
@@ -363,6 +374,17 @@ def _cbor(text: str) -> bytes:
 
 def _json(status: int, content: dict) -> Response:
     return Response(json.dumps(content, allow_nan=False), status, content_type=_JSON_1_1)
+
+
+def local_warnings(name: str, request: dict) -> list[str]:
+    """Return what AWS would refuse in a request of the SDK's local mode, and what has no effect.
+
+    ``name`` is the operation's. Local mode itself checks nothing.
+    """
+    from workshop.emulator.service.sagemaker import validation
+
+    refused = validation.warnings(_LOCAL_KINDS[name], request)
+    return [*refused, *operations.notes(name, request, local=True)]
 
 
 def _broken(environment: dict, service: str, why: str = "") -> Response:
