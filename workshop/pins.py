@@ -95,7 +95,8 @@ def _install(wrapped, command, arguments, keywords):
     """Run `pip install` with the pins as constraints.
 
     Not where it installs into another folder: a package for AWS Lambda, and what pip itself
-    installs to build a package from its source.
+    installs to build a package from its source (``pip/_internal/commands/install.py``,
+    ``target_dir``, ``prefix_path`` and ``root_path``).
     """
     options = arguments[0]
     elsewhere = options.target_dir or options.prefix_path or options.root_path
@@ -112,7 +113,7 @@ def _install(wrapped, command, arguments, keywords):
         status = wrapped(*arguments, **keywords)
     except Exception as error:
         # pip's resolver gives its error the requirements that no version meets
-        # (pip/_internal/resolution/resolvelib/resolver.py, `Resolver.resolve`).
+        # (``pip/_internal/resolution/resolvelib/resolver.py``, ``Resolver.resolve``).
         kept += [cause.requirement.project_name for cause in getattr(error.__cause__, "causes", ())]
         raise
     if newest:

@@ -45,7 +45,7 @@ def _redirect(request, **_) -> None:
         return
     request.headers["X-Workshop-Token"] = _token()
     if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
-        # The emulator keeps it with the job, for workshop.emulator.records.
+        # The emulator keeps it with the job.
         request.headers["X-Workshop-Directory"] = quote(os.getcwd())
     if not is_ours(endpoint.port):
         _restart(request)
@@ -134,7 +134,7 @@ def _drop_telemetry(telemetry) -> None:
 
     A report would be refused anyway, and the decorator loses Ctrl-C: a ``return`` in its
     ``finally`` drops the KeyboardInterrupt, ``fit()`` returns as if all were well, and the next
-    cell runs (``sagemaker/telemetry/telemetry_logging.py``).
+    cell runs (``sagemaker/telemetry/telemetry_logging.py``, ``_telemetry_emitter``).
     """
     telemetry._telemetry_emitter = lambda *_, **__: lambda function: function
 

@@ -243,7 +243,7 @@ def make_python(folder: Path, seen_as: str) -> str:
 
     It sees all that this Python sees, and what a job installs lands in ``folder`` alone: to pip,
     packages that come from a path file are outside the environment, so it never changes them
-    (pip, ``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
+    (``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
     """
     binaries = folder / "bin"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
