@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workshop.emulator import files
 from workshop.paths import ROOT
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _install(wrapped, command, arguments, keywords):
     """Run `pip install` with the pins as constraints.
 
     Not where it installs into another folder: a package for AWS Lambda, and what pip itself
-    installs to build a package from its source.
+    installs to build a package from its source (``pip/_internal/commands/install.py``,
+    ``target_dir``, ``prefix_path`` and ``root_path``).
     """
     options = arguments[0]
     elsewhere = options.target_dir or options.prefix_path or options.root_path
@@ -111,7 +113,7 @@ def _install(wrapped, command, arguments, keywords):
         status = wrapped(*arguments, **keywords)
     except Exception as error:
         # pip's resolver gives its error the requirements that no version meets
-        # (pip/_internal/resolution/resolvelib/resolver.py, `Resolver.resolve`).
+        # (``pip/_internal/resolution/resolvelib/resolver.py``, ``Resolver.resolve``).
         kept += [cause.requirement.project_name for cause in getattr(error.__cause__, "causes", ())]
         raise
     if newest:
@@ -158,9 +160,7 @@ def _file() -> Path | None:
     made_of = [ROOT / name for name in FILES] + [Path(sysconfig.get_path("purelib")), __file__]
     try:
         if not file.exists() or file.stat().st_mtime <= max(map(os.path.getmtime, made_of)):
-            incoming = file.with_name(f"{file.name}.{os.getpid()}")
-            incoming.write_text(_constraints(), encoding="utf-8")
-            incoming.replace(file)
+            files.write(file, _constraints(), 0o666)  # for all who use the environment
     except OSError:
         return None
     return file

@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from workshop.emulator import files
 from workshop.emulator.containers import contract
 from workshop.emulator.errors import WorkshopError
 
@@ -132,7 +133,7 @@ def _seconds(job: str, records: Path | None) -> tuple[float, str]:
 def remember(job: str, seconds: float, records: Path) -> None:
     """Keep how long a job was billed for on AWS, for the estimate of the next one of its name."""
     (records / "aws").mkdir(parents=True, exist_ok=True)
-    (records / "aws" / f"{base_name(job)}.json").write_text(json.dumps({"seconds": seconds}))
+    files.write(records / "aws" / f"{base_name(job)}.json", json.dumps({"seconds": seconds}))
 
 
 def _measured(base: str, records: Path) -> float | None:

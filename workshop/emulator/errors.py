@@ -8,7 +8,7 @@ class WorkshopError(Exception):
 
     The command line prints the message without a traceback, and so does a notebook:
     IPython asks an exception for ``_render_traceback_`` before it formats one
-    (IPython, ``core/interactiveshell.py``, ``showtraceback``).
+    (``IPython/core/interactiveshell.py``, ``showtraceback`` and ``_render_traceback_``).
     """
 
     def _render_traceback_(self) -> list[str]:

@@ -11,17 +11,25 @@ import threading
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file in one step, for its owner alone: a reader sees all of it, or the one before.
+def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Write a file in one step: a reader sees all of it, or the one before.
 
-    Raises OSError when it cannot be written; the one before is there then.
+    So does whoever comes after a crash of the machine: the content is on the disk before it gets
+    its name. Without that a file system may keep the name alone, and a learner's progress, keys or
+    jobs would be an empty file. It takes some milliseconds; what changes with every line of output
+    has a file that grows (``service/sagemaker/experiments.py``, metrics).
+
+    The file is for its owner alone, or for whom ``mode`` and the umask let in. Raises OSError when
+    it cannot be written; the one before is there then.
     """
     incoming = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
     incoming.unlink(missing_ok=True)
-    descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(descriptor)
         incoming.replace(path)
     except BaseException:  # a full disk
         incoming.unlink(missing_ok=True)

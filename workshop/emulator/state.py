@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
+
+from workshop.emulator import settings
 
 #: What was set aside since this process began: a sentence for each.
 notices: list[str] = []
@@ -14,11 +15,10 @@ notices: list[str] = []
 def folder(*parts: str) -> Path:
     """Return the state folder, or a folder below it, and make it when it is missing.
 
-    It is ``.lab`` in the checkout, or what the environment variable ``WORKSHOP_STATE`` names. Other
-    users of the machine may not look into it.
+    Where it is, the settings say. Other users of the machine may not look into it. Raises
+    WorkshopError where the settings cannot be used.
     """
-    top = os.environ.get("WORKSHOP_STATE")
-    path = Path(top) if top else Path(__file__).resolve().parents[2] / ".lab"
+    path = settings.state()
     path.mkdir(parents=True, exist_ok=True)
     if path.stat().st_mode & 0o077:
         with contextlib.suppress(PermissionError):  # it belongs to somebody else

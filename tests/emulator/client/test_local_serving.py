@@ -22,7 +22,7 @@ AT_ONCE = 5
 
 MODELS = f"""
 import io, tarfile, time
-import workshop
+from workshop.emulator.errors import WorkshopError
 from sagemaker.local import LocalSession
 from sagemaker.model import Model
 from sagemaker.multidatamodel import MultiDataModel
@@ -71,7 +71,7 @@ for name, model in models.items():
         began = time.time()
         try:
             call()
-        except workshop.WorkshopError as error:
+        except WorkshopError as error:
             image = str(error).partition(" the image ")[2].partition(": ")[0]
             print("REFUSED", name, door, time.time() - began, image, sep="|")
 print(session.sagemaker_client._endpoints, session.sagemaker_client._transform_jobs)

@@ -121,6 +121,7 @@ def test_a_get_changes_nothing():
     path = "/_workshop/interrupt/training-x"
     assert ask("GET", path, token())[0] == 405
     assert "no training job" in ask("POST", path, token())[2]
+    assert ask("GET", "/_workshop/local/CreateProcessingJob", token())[0] == 405
     name = "Action=CreateRole&Version=2010-05-08&RoleName=by-get&AssumeRolePolicyDocument={}"
     scope = f"{keys.find().access_key}/20260101/us-east-1/iam/aws4_request"
     signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
@@ -156,6 +157,15 @@ def test_the_servers_own_pages_need_the_token(path):
     assert ask("GET", path)[0] == 403
     assert ask("GET", path, {"X-Workshop-Token": "wrong"})[0] == 403
     assert ask("GET", path, token())[0] == 200
+
+
+def test_what_is_said_of_a_request_of_local_mode_needs_the_token():
+    path, body = "/_workshop/local/CreateProcessingJob", json.dumps(JOB)
+    assert ask("POST", path, body=body)[0] == 403
+    status, _, text = ask("POST", path, token(), body)
+    assert (status, json.loads(text)) == (200, {"warnings": []})
+    _, _, text = ask("POST", path, token(), "[1]")
+    assert json.loads(text)["warnings"][0].startswith("AWS would refuse this job: ")
 
 
 def test_an_anonymous_request_gets_the_error_of_s3():
@@ -373,6 +383,9 @@ def test_a_server_whose_secrets_are_gone_ends(tmp_path, monkeypatch):
         ("PUT", "/BatchPutMetrics", {}, "{"),
         ("POST", "/_workshop/nothing", {}, ""),
         ("GET", "/_workshop/news?after=x", {}, ""),
+        ("POST", "/_workshop/local/CreateProcessingJob", {}, "{"),
+        ("POST", "/_workshop/local/CreateProcessingJob", {}, "[" * 100_000),
+        ("POST", "/_workshop/local/CreateModel", {}, "{}"),
         ("PUT", "/sagemaker-form/%ff", {}, ""),
         ("PUT", "/sagemaker-form/" + "a" * 1025, {}, ""),
         ("POST", "/sagemaker-form?delete", {}, "<no xml"),

@@ -112,7 +112,11 @@ def _write(name: str, text: str) -> Path:
 
 
 def _show_job_error_last_in_notebook(hook) -> None:
-    """In IPython: after the SDK's traceback of a failed job, the job's own error."""
+    """In IPython: after the SDK's traceback of a failed job, the job's own error.
+
+    It is shown as IPython shows one (``IPython/core/interactiveshell.py``, ``set_custom_exc``,
+    ``InteractiveTB`` and ``_showtraceback``).
+    """
     try:
         shell = get_ipython()  # type: ignore[name-defined]
     except NameError:

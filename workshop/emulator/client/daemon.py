@@ -23,10 +23,10 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from workshop.emulator import keys, state
+from workshop.emulator import keys, settings, state
 from workshop.emulator.client import hook
 from workshop.emulator.errors import WorkshopError
-from workshop.emulator.settings import INTERRUPT, REGION, STATUS
+from workshop.emulator.settings import INTERRUPT, LOCAL, REGION, STATUS
 
 _STARTING_SECONDS = 60
 
@@ -89,11 +89,20 @@ def interrupt(job: str) -> None:
         raise WorkshopError(answer["problem"])
 
 
-def _ask(url: str, method: str = "GET") -> dict:
+def warnings(operation: str, request: dict) -> list[str]:
+    """Return what is to be said of a request that the SDK's local mode answers, as JSON has it.
+
+    Starts the server when none answers. Raises WorkshopError as ``ensure`` does, and OSError or
+    ValueError when the server has no answer to this.
+    """
+    return _ask(ensure() + LOCAL + operation, "POST", json.dumps(request).encode())["warnings"]
+
+
+def _ask(url: str, method: str = "GET", content: bytes | None = None) -> dict:
     # No proxy of the environment may come between.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     token = {"X-Workshop-Token": keys.find().token}
-    asked = urllib.request.Request(url, method=method, headers=token)
+    asked = urllib.request.Request(url, content, token, method=method)
     with opener.open(asked, timeout=10) as answer:
         return json.load(answer)
 
@@ -156,9 +165,11 @@ def _remembered() -> str:
 
 def _start() -> dict:
     log = state.folder() / "server.log"
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[3]  # of the packages
     environment = {
-        key: text for key, text in os.environ.items() if not key.startswith(("AWS_", "WORKSHOP_E"))
+        key: text
+        for key, text in os.environ.items()
+        if not key.startswith("AWS_") and key != "WORKSHOP_ENDPOINT"
     }
     environment |= {
         "PYTHONPATH": str(root),
@@ -180,7 +191,7 @@ def _start() -> dict:
         found = status()
         if found:
             for notice in found["notices"]:
-                print(f"lab: {notice}", file=sys.stderr, flush=True)
+                print(f"{settings.name()}: {notice}", file=sys.stderr, flush=True)
             return found
         time.sleep(0.02)
     process.kill()
@@ -194,7 +205,7 @@ def _start() -> dict:
     end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise WorkshopError(
         f"The emulated AWS did not start. The end of its log ({log}):\n{end}\n"
-        "Run ./lab doctor to see what is wrong."
+        f"{settings.advice('server')}"
     )
 
 

@@ -45,7 +45,7 @@ def _redirect(request, **_) -> None:
         return
     request.headers["X-Workshop-Token"] = _token()
     if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
-        # The emulator keeps it with the job, for workshop.emulator.records.
+        # The emulator keeps it with the job.
         request.headers["X-Workshop-Directory"] = quote(os.getcwd())
     if not is_ours(endpoint.port):
         _restart(request)
@@ -54,7 +54,7 @@ def _redirect(request, **_) -> None:
 def _token() -> str:
     """Return what the emulator asks for of code that signs with keys of its own.
 
-    A learner's process reads it anew each time: ``./lab clean`` and the next start change it.
+    A learner's process reads it anew each time: the start after all was removed changes it.
     """
     try:
         with open(os.environ["WORKSHOP_KEYS"]) as file:
@@ -134,7 +134,7 @@ def _drop_telemetry(telemetry) -> None:
 
     A report would be refused anyway, and the decorator loses Ctrl-C: a ``return`` in its
     ``finally`` drops the KeyboardInterrupt, ``fit()`` returns as if all were well, and the next
-    cell runs (``sagemaker/telemetry/telemetry_logging.py``).
+    cell runs (``sagemaker/telemetry/telemetry_logging.py``, ``_telemetry_emitter``).
     """
     telemetry._telemetry_emitter = lambda *_, **__: lambda function: function
 
@@ -201,54 +201,68 @@ def _look_when_there_is_news(session) -> None:
 
 
 def _record_jobs(local_session) -> None:
-    """Keep what each local job was asked for, for ``workshop.emulator.service.sagemaker.records``.
+    """Keep what each local job was asked for in the folder that ``WORKSHOP_RECORDS`` names.
 
     With a real session the request goes to the emulator, which sees it; in local mode the SDK
     answers it in this process (``sagemaker/local/local_session.py``, ``LocalSagemakerClient``).
     """
+    from pathlib import Path
 
-    def create(kind: str):
-        def wrapper(wrapped, _client, arguments, request):
-            name = request[f"{kind.title()}JobName"]
-            _warn(kind, request)
+    from workshop.emulator import files
+
+    def recording(kind: str, operation: str, name_member: str):
+        def create(wrapped, _client, arguments, request):
+            # The SDK adds to the request while the job runs.
+            asked = json.loads(json.dumps(request, default=str))
+            _warn(operation, asked)
             record = {
                 "kind": kind,
-                "name": name,
-                # The SDK adds to the request while the job runs.
-                "request": json.loads(json.dumps(request, default=str)),
+                "name": request[name_member],
+                "request": asked,
                 "directory": os.getcwd(),
                 "started": time.time(),
             }
-            file = f"{os.environ['WORKSHOP_RECORDS']}/{name}-{time.time_ns()}.json"
-            _write_json(file, record)
+            name = f"{request[name_member]}-{time.time_ns()}.json"
+            file = Path(os.environ["WORKSHOP_RECORDS"], name)
+            files.write(file, json.dumps(record))
             try:
                 return wrapped(*arguments, **request)
             except BaseException as error:
                 record["error"] = job_error(error) or str(error) or type(error).__name__
                 raise
             finally:
-                _write_json(file, record | {"ended": time.time()})
+                files.write(file, json.dumps(record | {"ended": time.time()}))
 
-        return wrapper
+        return create
 
-    for kind in ("processing", "training"):
-        name = f"LocalSagemakerClient.create_{kind}_job"
-        wrapt.wrap_function_wrapper(local_session, name, create(kind))
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_processing_job",
+        recording("processing", "CreateProcessingJob", "ProcessingJobName"),
+    )
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_training_job",
+        recording("training", "CreateTrainingJob", "TrainingJobName"),
+    )
 
 
-def _warn(kind: str, request: dict) -> None:
-    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing."""
-    from workshop.emulator.service.sagemaker import operations
+def _warn(operation: str, request: dict) -> None:
+    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing.
 
-    for warning in operations.local_warnings(f"Create{kind.title()}Job", request):
+    The emulator knows it. Where it does not answer, the job runs as it would with the SDK alone.
+    """
+    from workshop.emulator.client import daemon
+    from workshop.emulator.errors import WorkshopError
+
+    try:
+        warnings = daemon.warnings(operation, request)
+    except (WorkshopError, OSError, ValueError):
+        warnings = [
+            "Note: whether AWS would take this job is not known: the emulated AWS does not answer."
+        ]
+    for warning in warnings:
         print(warning, file=sys.stderr, flush=True)
-
-
-def _write_json(path: str, content: dict) -> None:
-    """Write a file at once: a reader sees all of it or the one before."""
-    with open(f"{path}.incoming", "w") as file:
-        json.dump(content, file)
-    os.replace(f"{path}.incoming", path)
 
 
 def _answers(port: int) -> bool:

@@ -20,7 +20,8 @@ _STAND_IN = Path(__file__).resolve().parents[1] / "containers" / "bin" / "docker
 def watch(local_session) -> None:
     """Wrap what starts a container that serves, in ``sagemaker/local/local_session.py``.
 
-    Called when a process imports that module.
+    Called when a process imports that module. What it holds is asked for the image
+    (``sagemaker/local/local_session.py``, ``describe_model`` and ``describe_endpoint_config``).
     """
 
     def refusing(model_of):
@@ -31,12 +32,14 @@ def watch(local_session) -> None:
 
         return create
 
-    for name, model_of in (
-        ("create_endpoint", _model_of_endpoint),
-        ("create_transform_job", _model_of_transform_job),
-    ):
-        name = f"LocalSagemakerClient.{name}"
-        wrapt.wrap_function_wrapper(local_session, name, refusing(model_of))
+    wrapt.wrap_function_wrapper(
+        local_session, "LocalSagemakerClient.create_endpoint", refusing(_model_of_endpoint)
+    )
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_transform_job",
+        refusing(_model_of_transform_job),
+    )
 
 
 def _model_of_endpoint(client, EndpointName: str, EndpointConfigName: str, *_, **__) -> str:

@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workshop.emulator import keys, state
+from workshop.emulator import keys, settings, state
 from workshop.emulator.containers import contract, engine, images, sandbox
 from workshop.emulator.errors import WorkshopError
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             print(
                 f"docker {shlex.join(arguments)}: this is the workshop's stand-in for Docker. It "
                 "runs processing and training jobs of the SageMaker SDK and nothing else. For "
-                "real containers install Docker and use ./lab start --docker.",
+                f"real containers install Docker and use {settings.advice('docker')}.",
                 file=sys.stderr,
             )
             return 1

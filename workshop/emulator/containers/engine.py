@@ -116,7 +116,7 @@ class Job:
         self._lock = open(self._folder / "lock", "w")  # noqa: SIM115
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         about = {"name": name, "kind": kind, "started": time.time()}
-        (self._folder / "job.json").write_text(json.dumps(about))
+        files.write(self._folder / "job.json", json.dumps(about))
         self._processes: dict[str, subprocess.Popen] = {}
         self._stopping: float | None = None
         self._over = False

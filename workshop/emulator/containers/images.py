@@ -4,7 +4,8 @@ An image is known by its repository name, the last part of its URI before the ta
 ``763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.19.0-cpu-py312`` is
 ``tensorflow-training``. Names and tags: SageMaker SDK, ``sagemaker/image_uri_config/*.json``.
 
-``images.toml`` beside the package says which of the frameworks here plays it.
+Which of the frameworks here plays AWS's own is said here; for the learner's own, a file says it
+(``settings.images``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from workshop.emulator import settings
 from workshop.emulator.errors import WorkshopError
 
 if sys.version_info >= (3, 11):
@@ -30,52 +32,66 @@ CONTAINER_FILES = Path(__file__).resolve().parent / "container"
 HOOK = str(Path(__file__).resolve().parents[1] / "client" / "hook.py")
 
 
-#: Which framework plays which image: NAME = "FRAMEWORK". The variable is for tests.
-FILE = Path(__file__).resolve().parents[3] / "images.toml"
-FILE_VARIABLE = "WORKSHOP_IMAGES"
-
-
 @dataclass(frozen=True)
 class Framework:
     """What this machine's Python can play the images of a framework with."""
 
+    name: str  # in the file of images, and in ``settings.ADVICE``
     title: str
     distributions: tuple[str, ...]  # one of these must be installed
-    how_to_get: str = "Run ./lab doctor to see what is missing."
     environment: dict[str, str] = field(default_factory=dict)
+    #: Variables with what a person can do, by names of ``settings.ADVICE``.
+    advice: dict[str, str] = field(default_factory=dict)
     #: Programs of the images, and the files that play them; these get the program's name first.
     programs: dict[str, str] = field(default_factory=dict)
     trains: bool = True  # with the training toolkit
 
 
-_OF_LAB3 = "Run ./lab setup Lab3: it installs it."
-
-FRAMEWORKS = {
-    "tensorflow": Framework(
+_ALL = (
+    Framework(
+        "tensorflow",
         "TensorFlow",
         ("tensorflow", "tensorflow-cpu"),
         # warnings, not what the processor could also do
         environment={"TF_CPP_MIN_LOG_LEVEL": "1"},
     ),
-    "scikit-learn": Framework("scikit-learn", ("scikit-learn",)),
-    "pytorch": Framework("PyTorch", ("torch",), _OF_LAB3),
-    "xgboost": Framework("XGBoost", ("xgboost-cpu", "xgboost"), _OF_LAB3),
-    "spark": Framework(
+    Framework("scikit-learn", "scikit-learn", ("scikit-learn",)),
+    Framework("pytorch", "PyTorch", ("torch",)),
+    Framework("xgboost", "XGBoost", ("xgboost-cpu", "xgboost")),
+    Framework(
+        "spark",
         "Spark",
         ("pyspark",),
-        _OF_LAB3,
         programs=dict.fromkeys(("/opt/program/submit", "smspark-submit"), "spark/submit.py"),
+        advice={"JOB_JAVA_ADVICE": "java"},  # container/spark/cluster.py
         trains=False,
     ),
+)
+FRAMEWORKS = {framework.name: framework for framework in _ALL}
+
+#: https://github.com/aws/deep-learning-containers/blob/master/available_images.md
+AWS_IMAGES = {
+    "tensorflow-training": "tensorflow",
+    "sagemaker-scikit-learn": "scikit-learn",
+    "pytorch-training": "pytorch",
+    "pytorch-inference": "pytorch",
+    "sagemaker-xgboost": "xgboost",
+    "sagemaker-spark-processing": "spark",
 }
 
 
 def known() -> dict[str, Framework]:
     """Return the frameworks that play images, by the images' repository names.
 
-    Raises WorkshopError, which names file and line, when ``images.toml`` cannot be used.
+    Raises WorkshopError, which names file and line, when the file of images cannot be used.
     """
-    file = Path(os.environ.get(FILE_VARIABLE) or FILE)
+    file = settings.images()
+    chosen = {**AWS_IMAGES, **(_read(file) if file else {})}
+    return {repository(name): FRAMEWORKS[framework] for name, framework in chosen.items()}
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Return the frameworks that play images, as a file of images names both."""
     try:
         text = file.read_text(encoding="utf-8")
         content = tomllib.loads(text)
@@ -91,7 +107,7 @@ def known() -> dict[str, Framework]:
                 f"{file}, line {_line(text, name)}: {name} is to be played by {framework!r}, which "
                 f"is no framework here. Known: {', '.join(FRAMEWORKS)}."
             )
-    return {repository(name): FRAMEWORKS[framework] for name, framework in content.items()}
+    return content
 
 
 def _line(text: str, name: str) -> int:
@@ -117,16 +133,16 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
     if not entrypoint and arguments[:1] == ["serve"]:
         raise WorkshopError(
             f"Nothing on this machine can serve the image {uri}: it runs processing and training "
-            "jobs, and neither endpoints nor batch transforms. Load model.tar.gz in a processing "
-            "job or in the notebook, as section 6 does; or use a real Docker engine (./lab start "
-            "--docker) or your own account (./lab start --aws)."
+            f"jobs, and neither endpoints nor batch transforms. {settings.advice('model')}; or use "
+            f"a real Docker engine ({settings.advice('docker')}) or your own account "
+            f"({settings.advice('account')})."
         )
     frameworks = known()
     framework = frameworks.get(repository(uri))
     if framework and not _installed(framework):
         raise WorkshopError(
             f"The image {uri} needs {framework.title}, which is not installed here. "
-            f"{framework.how_to_get}"
+            f"{settings.advice(framework.name)}"
         )
     if entrypoint:
         program = entrypoint[0]
@@ -139,7 +155,7 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
             f"No program on this machine plays the image {uri}: the job's command is "
             f"{program!r}, and there is no such program here.{_has(program, uri)} Install it, or "
             "give the processor another command, or run with a real Docker engine "
-            "(./lab start --docker)."
+            f"({settings.advice('docker')})."
         )
     if framework and framework.trains and arguments[:1] == ["train"]:
         return ["python", str(CONTAINER_FILES / "train.py")]
@@ -148,18 +164,24 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
         f"No program on this machine plays the image {uri} with the command "
         f"{' '.join(arguments) or '(its own entry point)'!r}. Training jobs can use the images "
         f"{' and '.join(trains)}; processing jobs can use any image whose command is installed "
-        f"here. Choose one of these, or make {repository(uri)} known in images.toml, or run with a "
-        "real Docker engine (./lab start --docker)."
+        f"here. Choose one of these,{_make_known(repository(uri))} or run with a real Docker "
+        f"engine ({settings.advice('docker')})."
     )
+
+
+def _make_known(name: str) -> str:
+    file = settings.images()
+    return f" or make {name} known in {file.name}," if file else ""
 
 
 def _has(program: str, uri: str) -> str:
     """Say which line makes an image known whose framework has ``program``."""
-    for name, framework in FRAMEWORKS.items():
+    file = settings.images()
+    for framework in FRAMEWORKS.values() if file else ():
         if program in framework.programs:
             return (
-                f" The images of {framework.title} have it: if this is one, say so in images.toml "
-                f'({repository(uri)} = "{name}").'
+                f" The images of {framework.title} have it: if this is one, say so in {file.name} "
+                f'({repository(uri)} = "{framework.name}").'
             )
     return ""
 
@@ -189,7 +211,10 @@ def _installed(framework: Framework) -> str | None:
 def environment(uri: str) -> dict[str, str]:
     """Return the environment variables that image ``uri`` itself would set."""
     framework = known().get(repository(uri))
-    return dict(framework.environment) if framework else {}
+    if not framework:
+        return {}
+    advice = {variable: settings.advice(about) for variable, about in framework.advice.items()}
+    return framework.environment | advice
 
 
 def libraries() -> list[str]:
@@ -218,7 +243,7 @@ def make_python(folder: Path, seen_as: str) -> str:
 
     It sees all that this Python sees, and what a job installs lands in ``folder`` alone: to pip,
     packages that come from a path file are outside the environment, so it never changes them
-    (pip, ``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
+    (``pip/_internal/metadata/base.py``, ``BaseDistribution.local``).
     """
     binaries = folder / "bin"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

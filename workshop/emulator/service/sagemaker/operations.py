@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from workshop.emulator import settings
 from workshop.emulator.service.sagemaker import experiments, processing, tags, training, validation
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
 from workshop.emulator.service.sagemaker.validation.rules import World
@@ -34,60 +35,12 @@ SERVICES = {
 #: Operations of these that moto would answer with a constant.
 CONSTANT = ("GetSessionToken", "GetFederationToken")
 
-#: What to do instead of an operation that is refused: what it is about, a pattern of its name, the
-#: advice.
-INSTEAD = (
-    (
-        "Batch transform",
-        "TransformJob",
-        "run the model over the files in a processing job, as section 6 does",
-    ),
-    (
-        "Models and endpoints",
-        "Endpoint|Inference|^(Create|Describe|Delete|List)Models?$|ModelMetadata",
-        "load model.tar.gz in the notebook or in a processing job, and call the model there",
-    ),
-    (
-        "Pipelines",
-        "Pipeline",
-        "start one job after the other from one program, as section 7 does",
-    ),
-    (
-        "Hyperparameter tuning",
-        "HyperParameterTuning",
-        "start a training job for each choice, and compare their FinalMetricDataList",
-    ),
-    (
-        "Model registry",
-        "ModelPackage|ModelCard|Algorithm",
-        "keep the address of model.tar.gz and its metrics in a trial component, as section 12 does",
-    ),
-    (
-        "Notebooks and Studio",
-        "Notebook|Domain|UserProfile|Space|App|Studio|CodeRepositor",
-        "./lab start opens JupyterLab on this machine",
-    ),
-    (
-        "Lineage",
-        "Artifact|Action|Context|Association|Lineage",
-        "the trial component of a job names its inputs and outputs",
-    ),
-    ("MLflow", "Mlflow", "log to a trial component, as section 12 does"),
-    ("Feature store", "Feature", "keep the features as files in S3"),
-    (
-        "Monitoring, Clarify",
-        "Monitoring|JobDefinition",
-        "compare the data in a processing job of your own",
-    ),
-    ("AutoML", "AutoML|CandidatesFor", "start training jobs of your own, compare their metrics"),
-)
-
 
 def instead(operation: str) -> str:
     """Return what a learner can do where an operation is refused."""
-    for _, pattern, advice in INSTEAD:
-        if re.search(pattern, operation):
-            return advice
+    for one in settings.instead():
+        if re.search(one.pattern, operation):
+            return one.advice
     return "use your own AWS account"
 
 

@@ -39,6 +39,9 @@ JAVA_OPTIONS = (
     f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
 )
 
+#: The variable that says what brings Java along (``workshop/emulator/containers/images.py``).
+JAVA_ADVICE = "JOB_JAVA_ADVICE"
+
 #: Lines of a Java stack trace.
 JAVA_FRAME = re.compile(r"(\s+at [\w$.<>/]+\(.*\)|\s+\.\.\. \d+ more|Driver stacktrace:)\)?\s*$")
 
@@ -124,9 +127,11 @@ def java() -> str:
         if version and 11 <= int(version[1]) <= 21:
             return str(Path(program).resolve().parent.parent)
         found = f"Java {version[1]} is here" if version else f"{program} does not run"
+    advice = os.environ.get(JAVA_ADVICE)
+    get_it = f"{advice}; or install it" if advice else "Install it"
     raise Stop(
-        f"Spark needs Java 11 to 21, and {found}. ./lab setup Lab3 brings Java along; or install "
-        "it: sudo apt-get install openjdk-17-jre-headless (Debian, Ubuntu), sudo dnf install "
+        f"Spark needs Java 11 to 21, and {found}. {get_it}: sudo apt-get install "
+        "openjdk-17-jre-headless (Debian, Ubuntu), sudo dnf install "
         "java-17-amazon-corretto-headless (Amazon Linux), brew install openjdk@17 (macOS)."
     )
 
