@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from workshop.emulator import settings
 from workshop.emulator.service.sagemaker import operations
 from workshop.emulator.service.sagemaker.operation import Members, Operation, reference
 from workshop.emulator.service.sagemaker.validation import shapes
@@ -64,8 +65,8 @@ def text() -> str:
         "",
         "| what | instead |",
         "|---|---|",
-        *(f"| {title} | {advice} |" for title, pattern, advice in operations.INSTEAD
-          if _is_refused(pattern)),
+        *(f"| {one.title} | {one.advice} |" for one in settings.instead()
+          if _is_refused(one.pattern)),
         "| all other operations of SageMaker | use your own AWS account |",
         "",
         "These members of a request are refused too:",

@@ -109,12 +109,15 @@ def _install(requirements: Path, wanted: manifest.Packages, lacking: list[str]) 
 def _command(requirements: Path, copies: bool) -> list[str]:
     """Return the command that installs: pip's, or uv's where `.venv` was made by it, without pip.
 
+    An index that only this system needs is in a file of its own (`requirements-lab3-linux.txt`).
     Few retries: an index that cannot be reached is asked for each package.
     """
+    here = requirements.with_name(f"{requirements.stem}-{sys.platform}.txt")
+    file = str(here if here.is_file() else requirements)
     if util.find_spec("pip"):
         command = [sys.executable, "-I", "-m", "pip", "install", "--no-input", "--retries", "2"]
         command += ["--disable-pip-version-check", *([] if copies else ["--no-cache-dir"])]
-        return [*command, "-r", str(requirements)]
+        return [*command, "-r", file]
     uv = shutil.which("uv")
     if not uv:
         raise WorkshopError(
@@ -123,7 +126,7 @@ def _command(requirements: Path, copies: bool) -> list[str]:
         )
     # As pip does: the best version of all indexes, not the first index that knows the name.
     index = ["--index-strategy", "unsafe-best-match"]
-    return [uv, "pip", "install", "--python", sys.executable, *index, "-r", str(requirements)]
+    return [uv, "pip", "install", "--python", sys.executable, *index, "-r", file]
 
 
 def _logged(command: list[str], log: Path, mode: str = "w") -> int:
@@ -170,7 +173,7 @@ def _reason(log: Path) -> str:
     if _NETWORK.search(text):
         return (
             "A package index could not be reached: these packages need the network once (behind a "
-            "proxy, set HTTPS_PROXY; an own index, PIP_INDEX_URL), PyPI's and "
+            "proxy, set HTTPS_PROXY; an own index, PIP_INDEX_URL), PyPI's and, on Linux, "
             f"download.pytorch.org. Then try again. Log: {log}"
         )
     errors = re.findall(r"(?im)^ *((?:error|×).*)$", text)
