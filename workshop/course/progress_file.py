@@ -24,16 +24,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from workshop.emulator import state
+from workshop.emulator import files, state
 
 FORMAT = 1
 NAME = "progress.json"
@@ -197,24 +195,7 @@ def _start_anew(why: str) -> dict:
 
 def _replace(tasks: dict[str, dict]) -> None:
     content = {"format": FORMAT, "tasks": dict(sorted(tasks.items(), key=lambda i: order(i[0])))}
-    write_in_one_step(_path(), (json.dumps(content, indent=1) + "\n").encode())
-
-
-def write_in_one_step(path: Path, content: bytes) -> None:
-    """Write a file that is never half there: a reader, or a crash, meets the old one or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # else a crash of the machine can leave an empty file
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    files.write(_path(), json.dumps(content, indent=1) + "\n", mode=0o644)
 
 
 def _as_number(number: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workshop import terminal
 from workshop.course import build, manifest, progress_file
-from workshop.emulator import state
+from workshop.emulator import files, state
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
@@ -49,7 +49,8 @@ def reset(number: int | str, root: Path = ROOT) -> Reset:
         kept = _keep(lab, folder, [present[name] for name in changed if name in present])
         for name in changed:
             if name in starter:
-                progress_file.write_in_one_step(folder / name, starter[name])
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                files.write(folder / name, starter[name], mode=0o644)
             else:
                 (folder / name).unlink()
         _remove_empty_folders(folder / section.scripts)

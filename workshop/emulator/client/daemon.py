@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import functools
 import json
+import operator
 import os
 import re
 import signal
@@ -24,7 +25,6 @@ import urllib.request
 from pathlib import Path
 
 from workshop.emulator import keys, settings, state
-from workshop.emulator.client import hook
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.settings import INTERRUPT, LOCAL, REGION, STATUS
 
@@ -70,13 +70,57 @@ def _client(service: str, endpoint: str, secrets: keys.Keys):
 def status() -> dict | None:
     """Return what the server says of itself (``endpoint``, ``pid``, ``state``), or None."""
     endpoint = _remembered()
-    if not (endpoint and hook.is_ours(int(endpoint.rpartition(":")[2]))):
+    if not (endpoint and is_ours(int(endpoint.rpartition(":")[2]))):
         return None
     try:
         found = _ask(endpoint + STATUS)
     except (OSError, ValueError):
         return None
     return found if found.get("state") == str(state.folder()) else None
+
+
+def is_ours(port: int) -> bool:
+    """Tell whether a server listens on a port of this machine, and belongs to this user.
+
+    When the emulator has ended, anybody may take its port, and would be shown keys and data. Where
+    the system does not tell whose it is, any will do. (proc(5), /proc/net/tcp)
+    """
+    listening = (f"0100007F:{port:04X}", "0A", str(os.geteuid()))
+    facts = operator.itemgetter(1, 3, 7)  # address, state, user
+    try:
+        with open("/proc/net/tcp") as file:  # those that listen come first
+            return any(facts(line.split()) == listening for line in file)
+    except OSError:
+        return _answers(port)
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def watch(handlers) -> None:
+    """Start the server again when a request finds it gone: it ends by itself when idle.
+
+    ``handlers`` is ``botocore.handlers``, when a learner's process imports it; ``hook`` has sent
+    the request to the server before.
+    """
+    handlers.BUILTIN_HANDLERS.append(("before-send", _keep_up))
+
+
+def _keep_up(request, **_) -> None:
+    known = urllib.parse.urlsplit(os.environ["WORKSHOP_ENDPOINT"])
+    url = urllib.parse.urlsplit(request.url)
+    if url.netloc != known.netloc or is_ours(known.port):
+        return
+    endpoint = ensure()
+    os.environ["WORKSHOP_ENDPOINT"] = os.environ["AWS_ENDPOINT_URL"] = endpoint
+    request.headers["X-Workshop-Token"] = keys.find().token
+    netloc = urllib.parse.urlsplit(endpoint).netloc
+    request.url = urllib.parse.urlunsplit(url._replace(netloc=netloc))
 
 
 def interrupt(job: str) -> None:

@@ -17,7 +17,6 @@ import functools
 import http.client
 import json
 import logging
-import operator
 import os
 import re
 import socket
@@ -47,8 +46,6 @@ def _redirect(request, **_) -> None:
     if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
         # The emulator keeps it with the job.
         request.headers["X-Workshop-Directory"] = quote(os.getcwd())
-    if not is_ours(endpoint.port):
-        _restart(request)
 
 
 def _token() -> str:
@@ -61,21 +58,6 @@ def _token() -> str:
             return json.load(file)["token"]
     except (KeyError, OSError, ValueError):
         return os.environ.get("WORKSHOP_TOKEN", "")  # in a job
-
-
-def is_ours(port: int) -> bool:
-    """Tell whether a server listens on a port of this machine, and belongs to this user.
-
-    When the emulator has ended, anybody may take its port, and would be shown keys and data. Where
-    the system does not tell whose it is, any will do. (proc(5), /proc/net/tcp)
-    """
-    listening = (f"0100007F:{port:04X}", "0A", str(os.geteuid()))
-    facts = operator.itemgetter(1, 3, 7)  # address, state, user
-    try:
-        with open("/proc/net/tcp") as file:  # those that listen come first
-            return any(facts(line.split()) == listening for line in file)
-    except OSError:
-        return _answers(port)
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -200,91 +182,6 @@ def _look_when_there_is_news(session) -> None:
     session.time = _ClockOfNews()
 
 
-def _record_jobs(local_session) -> None:
-    """Keep what each local job was asked for in the folder that ``WORKSHOP_RECORDS`` names.
-
-    With a real session the request goes to the emulator, which sees it; in local mode the SDK
-    answers it in this process (``sagemaker/local/local_session.py``, ``LocalSagemakerClient``).
-    """
-    from pathlib import Path
-
-    from workshop.emulator import files
-
-    def recording(kind: str, operation: str, name_member: str):
-        def create(wrapped, _client, arguments, request):
-            # The SDK adds to the request while the job runs.
-            asked = json.loads(json.dumps(request, default=str))
-            _warn(operation, asked)
-            record = {
-                "kind": kind,
-                "name": request[name_member],
-                "request": asked,
-                "directory": os.getcwd(),
-                "started": time.time(),
-            }
-            name = f"{request[name_member]}-{time.time_ns()}.json"
-            file = Path(os.environ["WORKSHOP_RECORDS"], name)
-            files.write(file, json.dumps(record))
-            try:
-                return wrapped(*arguments, **request)
-            except BaseException as error:
-                record["error"] = job_error(error) or str(error) or type(error).__name__
-                raise
-            finally:
-                files.write(file, json.dumps(record | {"ended": time.time()}))
-
-        return create
-
-    wrapt.wrap_function_wrapper(
-        local_session,
-        "LocalSagemakerClient.create_processing_job",
-        recording("processing", "CreateProcessingJob", "ProcessingJobName"),
-    )
-    wrapt.wrap_function_wrapper(
-        local_session,
-        "LocalSagemakerClient.create_training_job",
-        recording("training", "CreateTrainingJob", "TrainingJobName"),
-    )
-
-
-def _warn(operation: str, request: dict) -> None:
-    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing.
-
-    The emulator knows it. Where it does not answer, the job runs as it would with the SDK alone.
-    """
-    from workshop.emulator.client import daemon
-    from workshop.emulator.errors import WorkshopError
-
-    try:
-        warnings = daemon.warnings(operation, request)
-    except (WorkshopError, OSError, ValueError):
-        warnings = [
-            "Note: whether AWS would take this job is not known: the emulated AWS does not answer."
-        ]
-    for warning in warnings:
-        print(warning, file=sys.stderr, flush=True)
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def _restart(request) -> None:
-    """Start the emulator again: it ends by itself when idle, and keeps what S3 holds."""
-    try:
-        from workshop.emulator.client import daemon
-    except ImportError:  # in a job
-        return
-    endpoint = urlsplit(daemon.ensure())
-    os.environ["WORKSHOP_ENDPOINT"] = os.environ["AWS_ENDPOINT_URL"] = endpoint.geturl()
-    request.headers["X-Workshop-Token"] = _token()
-    request.url = urlunsplit(urlsplit(request.url)._replace(netloc=endpoint.netloc))
-
-
 def _show_notes(http_response, **_) -> None:
     """Print what the emulator says of a request: members that have no effect here."""
     for note in json.loads(unquote(http_response.headers.get("x-workshop-notes", "[]"))):
@@ -342,7 +239,10 @@ def install() -> None:
     for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if "WORKSHOP_RECORDS" in os.environ:
-        wrapt.register_post_import_hook(_record_jobs, "sagemaker.local.local_session")
+        restart = "workshop.emulator.client.daemon:watch"
+        wrapt.register_post_import_hook(restart, "botocore.handlers")
+        local_jobs = "workshop.emulator.client.local_jobs:watch"
+        wrapt.register_post_import_hook(local_jobs, "sagemaker.local.local_session")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         serving = "workshop.emulator.client.local_serving:watch"
         wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")

@@ -1,0 +1,75 @@
+"""Records what each job of the SDK's local mode was asked for, and says what AWS would refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import wrapt
+
+from workshop.emulator import files
+from workshop.emulator.client import daemon, hook
+from workshop.emulator.errors import WorkshopError
+
+
+def watch(local_session) -> None:
+    """Keep what each local job was asked for in the folder that ``WORKSHOP_RECORDS`` names.
+
+    With a real session the request goes to the emulator, which sees it; in local mode the SDK
+    answers it in this process (``sagemaker/local/local_session.py``, ``LocalSagemakerClient``).
+    Called when a process imports that module.
+    """
+
+    def recording(kind: str, operation: str, name_member: str):
+        def create(wrapped, _client, arguments, request):
+            # The SDK adds to the request while the job runs.
+            asked = json.loads(json.dumps(request, default=str))
+            _warn(operation, asked)
+            record = {
+                "kind": kind,
+                "name": request[name_member],
+                "request": asked,
+                "directory": os.getcwd(),
+                "started": time.time(),
+            }
+            name = f"{request[name_member]}-{time.time_ns()}.json"
+            file = Path(os.environ["WORKSHOP_RECORDS"], name)
+            files.write(file, json.dumps(record))
+            try:
+                return wrapped(*arguments, **request)
+            except BaseException as error:
+                record["error"] = hook.job_error(error) or str(error) or type(error).__name__
+                raise
+            finally:
+                files.write(file, json.dumps(record | {"ended": time.time()}))
+
+        return create
+
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_processing_job",
+        recording("processing", "CreateProcessingJob", "ProcessingJobName"),
+    )
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_training_job",
+        recording("training", "CreateTrainingJob", "TrainingJobName"),
+    )
+
+
+def _warn(operation: str, request: dict) -> None:
+    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing.
+
+    The emulator knows it. Where it does not answer, the job runs as it would with the SDK alone.
+    """
+    try:
+        warnings = daemon.warnings(operation, request)
+    except (WorkshopError, OSError, ValueError):
+        warnings = [
+            "Note: whether AWS would take this job is not known: the emulated AWS does not answer."
+        ]
+    for warning in warnings:
+        print(warning, file=sys.stderr, flush=True)
