@@ -201,7 +201,7 @@ def test_set_up_once(checkout):
     old = checkout.parent / "old.txt"
     old.write_text("tiny==2.0\n")
     pins = "import sys\nif 'pip' in sys.orig_argv: sys.exit('pip has the hook')\n"
-    (checkout / "workshop" / "emulator" / "hook.py").write_text(pins)
+    (checkout / "workshop" / "startup.py").write_text(pins)
     requirements.write_text(requirements.read_text().replace("2.0", "1.0"))
     shell = {"PIP_CONSTRAINT": str(old), "UV_CONSTRAINT": str(old), "WORKSHOP_ENDPOINT": "x"}
     back = call(checkout, **shell)
