@@ -13,7 +13,7 @@ import pytest
 
 from workshop.emulator import state
 from workshop.emulator.client import daemon, hook
-from workshop.emulator.service.app import local_warnings
+from workshop.emulator.service.sagemaker import operations
 
 REQUEST = {
     "ProcessingJobName": "my_job",
@@ -66,7 +66,7 @@ def test_what_aws_would_refuse_and_what_has_no_effect_is_said(local_mode, tmp_pa
 
 def test_over_http_the_same_is_said():
     name = "CreateProcessingJob"
-    assert daemon.warnings(name, REQUEST) == local_warnings(name, REQUEST)
+    assert daemon.warnings(name, REQUEST) == operations.local_warnings(name, REQUEST)
 
 
 def test_a_job_is_kept_from_its_start_to_its_end(local_mode, tmp_path):
