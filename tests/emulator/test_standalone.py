@@ -133,9 +133,7 @@ def test_a_part_imports_only_what_it_may(file):
 
 def test_no_file_names_the_workshops_command():
     texts = [path for path in EMULATOR.rglob("*") if path.suffix in ("", ".py", ".txt")]
-    files = [path for path in texts if path.is_file() and "./lab" in path.read_text()]
-    # Its sentences move to the settings file.
-    assert files in ([], [EMULATOR / "service/sagemaker/operations.py"])
+    assert [path for path in texts if path.is_file() and "./lab" in path.read_text()] == []
 
 
 def lines(file: Path) -> list[str]:
