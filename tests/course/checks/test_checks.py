@@ -8,7 +8,7 @@ from workshop.course import checks, hints, manifest, progress_file
 from workshop.course.checks.look import jobs
 from workshop.emulator.errors import WorkshopError
 
-from .test_answers import NUMBERS, SLOW, frozen
+from .test_checks_answers import NUMBERS, SLOW, frozen
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
 EACH_LAB = pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)

@@ -41,7 +41,7 @@ def sagemaker():
 
 def test_every_other_operation_is_refused_by_name():
     """Of the whole API: none is answered as if it had been done."""
-    from .test_jobs import post
+    from .test_compute import post
 
     every = set(shapes.service_model().operation_names) | {"BatchPutMetrics"}
     assert set(operations.PLAYED) <= every

@@ -22,13 +22,6 @@ from workshop.paths import ROOT
 EMULATOR = ROOT / "workshop" / "emulator"
 #: What runs inside of a job's container, with what is installed there.
 IN_A_JOB = EMULATOR / "containers" / "container"
-#: What a part of the emulator may not import of it: they meet over HTTP, or not at all.
-CLOSED = {
-    "client": {"service"},
-    "containers": {"client", "service"},
-    "service": {"client"},
-    "": {"client", "containers", "service"},  # settings, files, state, keys, errors
-}
 
 SETTINGS = """\
 state = "kept"
@@ -120,15 +113,6 @@ def imports(file: Path) -> set[str]:
 
 
 FILES = sorted(EMULATOR.rglob("*.py"))
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(EMULATOR)))
-def test_a_part_imports_only_what_it_may(file):
-    part = file.relative_to(EMULATOR).parts[0]
-    part = part if part in CLOSED else ""
-    ours = [name.split(".") for name in imports(file) if name.startswith("workshop.")]
-    assert all(name[1] == "emulator" for name in ours), "nothing of the workshop around it"
-    assert not {name[2] for name in ours} & CLOSED[part]
 
 
 def test_no_file_names_the_workshops_command():
