@@ -255,7 +255,7 @@ def test_all_that_is_patched_or_leaned_on_is_there():
         ("emulator/client/hook.py", "botocore.handlers.BUILTIN_HANDLERS"),
         ("emulator/client/hook.py", "botocore.configloader.load_config"),
         (
-            "emulator/client/hook.py",
+            "emulator/client/local_jobs.py",
             "sagemaker.local.local_session.LocalSagemakerClient.create_training_job",
         ),
         ("emulator/client/hook.py", "sagemaker.session.time"),

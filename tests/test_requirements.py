@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from workshop import extras
+from workshop.course import packages
 from workshop.paths import ROOT
 
 LAB3 = pytest.param("requirements-lab3", marks=pytest.mark.lab3)
@@ -94,8 +94,8 @@ def test_all_that_the_packages_need_is_pinned_and_nothing_else(name):
 @pytest.mark.parametrize(("platform", "asked"), [("linux", True), ("darwin", False)])
 def test_only_linux_asks_pytorchs_index(monkeypatch, platform, asked):
     """PyPI's torch for macOS is without CUDA, and `--extra-index-url` cannot have a marker."""
-    monkeypatch.setattr(extras.sys, "platform", platform)
-    *_, file = extras._command(ROOT / "requirements-lab3.txt", copies=True)
+    monkeypatch.setattr(packages.sys, "platform", platform)
+    *_, file = packages._command(ROOT / "requirements-lab3.txt", copies=True)
     options = [line for line in lines(file) if line.startswith("-")]
     (index,) = (line for line in lines("requirements-lab3.in") if line.startswith("--"))
     assert options == ([index, "-r requirements-lab3.txt"] if asked else [])

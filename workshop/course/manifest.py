@@ -18,16 +18,15 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-_ROOT = Path(__file__).resolve().parents[2]
-
 #: The folder that holds `course.toml` and the one hand-written form of each lab.
-SOURCE = _ROOT / "source"
+SOURCE = ROOT / "source"
 
 #: The form of `course.toml` that this reads: its key `format`.
 FORMAT = 1
