@@ -24,24 +24,26 @@ _LARGEST = 8 << 20
 class _World:
     """What validation asks of the account (``validation.World``)."""
 
-    account: Account
+    resources: Account
     region: str
 
+    @property
+    def account(self) -> str:
+        return self.resources.number
+
     def exists(self, resource_type: str, name: str) -> bool:
-        return self.account.by_arn(self.account.arn("", resource_type, name)) is not None
+        return self.resources.by_arn(self.resources.arn("", resource_type, name)) is not None
 
     def role_exists(self, arn: str) -> bool:
         from moto.iam.models import iam_backends
 
-        return any(
-            role.arn == arn for role in iam_backends[self.account.number]["aws"].roles.values()
-        )
+        return any(role.arn == arn for role in iam_backends[self.account]["aws"].roles.values())
 
     def bucket_exists(self, bucket: str) -> bool:
-        return self.account.store.has_bucket(bucket)
+        return self.resources.store.has_bucket(bucket)
 
     def has_objects(self, bucket: str, prefix: str) -> bool:
-        return bool(self.account.store.keys(bucket, prefix))
+        return bool(self.resources.store.keys(bucket, prefix))
 
 
 class SageMakerApi:

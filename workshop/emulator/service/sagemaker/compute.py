@@ -144,7 +144,7 @@ class Compute(Resource):
     def _live(self) -> None:
         try:
             for verb, uri in self.places():
-                access.check(self.request["RoleArn"], verb, uri)
+                access.check(self.role(), verb, uri)
             for sentence in self.notes:
                 self.say(sentence)
             self.run()
@@ -310,6 +310,10 @@ class Compute(Resource):
     def places(self) -> Iterator[tuple[str, str]]:
         """Yield the S3 URIs of the job's data: whether it will read or write, and where."""
         raise NotImplementedError
+
+    def role(self) -> str:
+        """Return the ARN of the role that reads and writes its data."""
+        return self.request["RoleArn"]
 
     def inputs(self) -> dict[str, str | None]:
         """Return the S3 URIs that its trial component calls inputs, by their names."""

@@ -28,7 +28,7 @@ from ....job_requests import (
 
 
 class FakeWorld:
-    region = "us-east-1"
+    account, region = "123456789012", "us-east-1"
 
     def exists(self, resource_type, name):
         return name == TAKEN

@@ -29,6 +29,8 @@ _MOST_REPETITIONS = 10_000
 class World(Protocol):
     """What a request may depend on."""
 
+    account: str
+    """The number of the account."""
     region: str
     """The region that the request was sent to."""
 
@@ -418,8 +420,7 @@ def unique_job(member: str, resource_type: str, words: str) -> Rule:
         """
         name = request[member]
         if world is not None and world.exists(resource_type, name):
-            account = request["RoleArn"].split(":")[4]
-            arn = f"arn:aws:sagemaker:{world.region}:{account}:{resource_type}/{name}"
+            arn = f"arn:aws:sagemaker:{world.region}:{world.account}:{resource_type}/{name}"
             mend = "give another job_name, or only a base_job_name: the SDK adds the time to it."
             yield _refuse(member, words.format(arn=arn), mend, "ResourceInUse")
 
