@@ -208,11 +208,18 @@ class Compute(Resource):
         self.account.news.tell()
 
     def new_upload(self) -> transfer.Upload:
+        """Return what copies to S3, as long as the job may take."""
         return transfer.Upload(
             self.account.store, self.say, lambda: time.monotonic() > self._uploads_until
         )
 
-    def end_of(self, upload: transfer.Upload, disks: list[Path], result, **more: object) -> None:
+    def end_of(
+        self,
+        upload: transfer.Upload,
+        disks: list[Path],
+        result: engine.Result,
+        **more: object,
+    ) -> None:
         """Set how the job ended: its script failed, data is missing in S3, it was stopped."""
         if result.exit_code and not self.stop_status:
             self.end("Failed", self._failure(result, disks), **more)
@@ -248,10 +255,7 @@ class Compute(Resource):
     def change_status(self, status: str, **more: object) -> None:
         """Set the status and other members of the description, and keep it."""
         with self.changing:
-            self.description[self.status_member] = status
-            self.description |= more
-            self.description["LastModifiedTime"] = time.time()
-            self.keep()
+            self.change(**{self.status_member: status}, **more)
         self.account.news.tell()
 
     def end(self, status: str, reason: str = "", **more: object) -> None:

@@ -75,7 +75,7 @@ class ProcessingJob(Compute):
         for s3 in self._outputs:
             for disk in disks:
                 inside(disk, s3["LocalPath"]).mkdir(parents=True, exist_ok=True)
-        self.change_status(self.status, ProcessingStartTime=time.time())
+        self.change(ProcessingStartTime=time.time())
         upload = self.new_upload()
         watches = [
             transfer.Watch(upload, Disk(disk), s3["LocalPath"], s3["S3Uri"])

@@ -18,7 +18,7 @@ class Record:
     ``error`` is empty when the job ended well.
     """
 
-    kind: str  # "processing" or "training"
+    kind: str  # "processing" or "training": the label of a kind of jobs
     name: str
     request: dict
     directory: Path

@@ -118,14 +118,14 @@ class TrainingJob(Compute):
         """Set how long the warm pool is kept. Raises ApiError where there is none now."""
         with self.changing:
             warm_pools.keep_alive(self.description, period, time.time())
-            self.change_status(self.status)
+            self.change()
 
     def _gives_pool_to(self, other: TrainingJob) -> bool:
         """Tell whether this job's warm pool goes to another job, and note it."""
         with self.changing:
             given = warm_pools.reuse(self.description, other.request, time.time())
             if given:
-                self.change_status(self.status)
+                self.change()
             return given
 
     def interrupt(self) -> None:
@@ -182,9 +182,8 @@ class TrainingJob(Compute):
             contract.write_training_files(disk, self.request, machine, self.machines)
         self._secondary("Downloading", "Downloading input data")
         self._since = time.time()
-        self.change_status(self.status, TrainingStartTime=self.description.get(
-            "TrainingStartTime", self._since
-        ))  # fmt: skip
+        first = self.description.get("TrainingStartTime", self._since)
+        self.change(TrainingStartTime=first)
         for channel in self.request.get("InputDataConfig", ()):
             self._download(channel, disks)
         watches = []
@@ -282,7 +281,7 @@ class TrainingJob(Compute):
                 upload.folder(Disk(disk), "/opt/ml/model", uri)
         else:
             upload.archive([Disk(disk) for disk in disks], "/opt/ml/model", uri)
-        self.change_status(self.status, ModelArtifacts={"S3ModelArtifacts": uri})
+        self.change(ModelArtifacts={"S3ModelArtifacts": uri})
 
     def _upload_output(self, upload: transfer.Upload, disks: list[Path]) -> None:
         place = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
