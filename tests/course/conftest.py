@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .tiny import LADDER
+from workshop.course import manifest
+
+from .tiny import LADDER, SCRIPT_WITH_TASK, WITH_TASK
 
 TABLE_OF_CONTENTS = """
 format = 1
@@ -58,3 +60,11 @@ def make_course(tmp_path: Path):
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def two_tasks(make_course):
+    """(lab, root) of a lab with the tasks 1.1, in a notebook, and 1.2, in a script."""
+    root = make_course(tasks={1: ["Add numbers", "Return three"]}, **{"1-one": WITH_TASK})
+    (root / "source" / "Lab1-Tiny" / "script_1" / "script.py").write_text(SCRIPT_WITH_TASK)
+    return manifest.labs(root / "source")[-1], root

@@ -1,27 +1,18 @@
 """Ladders: what is refused, what a rung holds, and labs with some rungs applied."""
 
 import ast
-import re
 
 import nbformat
 import pytest
 
-from workshop.course import build, gaps, hint_pages, ladder, manifest
+from workshop.course import build, gaps, ladder, manifest
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
 from .stages import materialise, with_region
-from .tiny import LADDER, SCRIPT_WITH_TASK, WITH_TASK
+from .tiny import LADDER, SCRIPT_WITH_TASK
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
-
-
-@pytest.fixture
-def course(make_course):
-    """(lab, root) of a lab with the tasks 1.1, in a notebook, and 1.2, in a script."""
-    root = make_course(tasks={1: ["Add numbers", "Return three"]}, **{"1-one": WITH_TASK})
-    (root / "source" / "Lab1-Tiny" / "script_1" / "script.py").write_text(SCRIPT_WITH_TASK)
-    return manifest.labs(root / "source")[-1], root
 
 
 # --- one file
@@ -60,8 +51,8 @@ def test_refused(old, new, told):
     assert str(error.value).startswith(told)
 
 
-def test_a_task_without_hints_and_hints_without_a_task(course):
-    lab, root = course
+def test_a_task_without_hints_and_hints_without_a_task(two_tasks):
+    lab, root = two_tasks
     hints = root / "source" / lab.folder / "hints"
     (hints / "1.2.md").rename(hints / "1.3.md")
     with pytest.raises(WorkshopError, match=r"hints/1\.2\.md is missing: task 1\.2 has no hints"):
@@ -81,8 +72,8 @@ def test_with_region():
     assert with_region(text, "1.2", "x = 3\n") == SCRIPT_WITH_TASK
 
 
-def test_materialise(course, tmp_path):
-    lab, root = course
+def test_materialise(two_tasks, tmp_path):
+    lab, root = two_tasks
     goal = tmp_path / "lab"
     materialise(goal, lab=lab, root=root)
     solved = {path.relative_to(goal): path.read_bytes() for path in goal.rglob("*.*")}
@@ -105,48 +96,10 @@ def test_materialise(course, tmp_path):
 @pytest.mark.parametrize(
     "wanted", [{"open": {"9.9"}}, {"rungs": {"1.1": 1}}, {"rungs": {"1.1": 4}}, {"rungs": {"9": 1}}]
 )
-def test_materialise_what_is_not_there(course, tmp_path, wanted):
-    lab, root = course
+def test_materialise_what_is_not_there(two_tasks, tmp_path, wanted):
+    lab, root = two_tasks
     with pytest.raises(WorkshopError):
         materialise(tmp_path / "lab", lab=lab, root=root, **wanted)
-
-
-# --- pages
-
-
-def test_pages(course):
-    lab, root = course
-    pages = hint_pages.pages(lab, root)
-    in_notebook, in_script = "1-one/1.1-add-numbers", "script_1/script.py/1.2-return-three"
-    assert set(pages) == {
-        "README.md",
-        *(f"{folder}/{n}.md" for folder in (in_notebook, in_script) for n in ("README", 1, 2, 3)),
-    }
-    first = pages[f"{in_script}/1.md"].decode()
-    assert "# Hint 1 of 3 · task 1.2 · Return three" in first
-    assert "[Hint 2 of 3](2.md)" in first
-    last = pages[f"{in_script}/3.md"].decode()
-    assert "```python\nx = 3\n```" in last
-    assert "4.md" not in last
-
-
-def links(text):
-    return re.findall(r"\]\(([^)#:]+)\)", text)
-
-
-@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.folder)
-def test_the_links_of_the_real_pages(lab):
-    """Each page leads to files that are there, and never to another task's hints."""
-    pages = hint_pages.pages(lab)
-    starter = {f"{lab.folder}/{name}" for name in build.starter(lab)}
-    known = starter | {f"hints/{lab.folder}/{name}" for name in pages}
-    for name, text in pages.items():
-        place = ROOT / "hints" / lab.folder / name
-        for link in links(text.decode()):
-            goal = (place.parent / link).resolve().relative_to(ROOT).as_posix()
-            assert goal in known, f"{name}: {link}"
-            if name != "README.md" and goal.startswith("hints/"):
-                assert (ROOT / goal).parent == place.parent
 
 
 # --- the real ladders

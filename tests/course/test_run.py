@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
@@ -15,11 +14,10 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from rich.console import Console
 
-from workshop.course import build, manifest, notebooks, progress, run
+from workshop.course import build, manifest, notebooks, run
+from workshop.course.step import Step
 from workshop.emulator.client import daemon
-from workshop.emulator.containers.engine import RunningJob
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
@@ -228,7 +226,7 @@ def failure(**more):
 @pytest.fixture
 def step(tmp_path):
     lab = manifest.Lab("Lab1-Tiny", "")
-    return run.Step(lab, tmp_path / "1-one.ipynb", state="running", began=time.time(), cells=4)
+    return Step(lab, tmp_path / "1-one.ipynb", state="running", began=time.time(), cells=4)
 
 
 def test_failure_of_a_cell_without_a_job(step):
@@ -255,35 +253,3 @@ def test_failure_with_the_error_of_the_job(step):
     assert text.count("ValueError: boom") == 1
     assert "Epoch 1" in text
     assert "Cell In" not in text
-
-
-def test_key_figure_and_parameters_are_found_by_tag():
-    cells = [
-        nbformat.v4.new_code_cell(
-            "LOCAL = True\nRAW_DATA: str = 'x'", metadata={"tags": ["parameters"]}
-        ),
-        nbformat.v4.new_code_cell(
-            "print()",
-            metadata={"tags": ["key-figure"]},
-            outputs=[nbformat.v4.new_output("stream", text="accuracy\n  0.9\n")],
-        ),
-        nbformat.v4.new_code_cell("other = 1"),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    assert notebooks.parameter_names(notebook) == {"LOCAL", "RAW_DATA"}
-    assert notebooks.key_figure(notebook) == "accuracy 0.9"
-
-
-def test_picture_on_a_terminal(step):
-    """Step, cell, job and the job's newest line are all there, and fit the width."""
-    step.cell = 3
-    console = Console(force_terminal=True, width=60, record=True, file=io.StringIO())
-    shown = progress.Progress([step], console)
-    shown._jobs = [RunningJob("train-1", "training", time.time() - 12, "Epoch 7: " + "x" * 200)]
-    console.print(shown)
-    text = console.export_text()
-    assert "Lab1 1-one.ipynb" in text
-    assert "cell 3 of 4" in text
-    assert "training job train-1, 12 s" in text
-    assert "Epoch 7" in text
-    assert max(map(len, text.splitlines())) <= 60
