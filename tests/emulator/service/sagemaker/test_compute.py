@@ -381,7 +381,7 @@ def test_stop_kills_what_does_not_end():
 
 def test_the_time_limit_stops_a_job():
     program = PATIENT.format(folder="model")
-    name = train(program, limits={"MaxRuntimeInSeconds": 1})
+    name = train(program, limits={"MaxRuntimeInSeconds": 3})
     found = ended(name)
     assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == (
         "Stopped", "MaxRuntimeExceeded",
