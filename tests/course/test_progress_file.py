@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +103,7 @@ def test_a_file_that_cannot_be_written_stops_nobody(state, capsys, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(progress_file.tempfile, "mkstemp", full)
+    monkeypatch.setattr(os, "fsync", full)
     progress_file.record_hint("1.1", 1)
     assert "could not be saved" in capsys.readouterr().err
     assert not list(state.glob("progress.json*"))
@@ -114,7 +116,7 @@ def test_an_interrupted_write_leaves_the_old_file(state, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress_file.os, "replace", interrupt)
+    monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         progress_file.record_hint("1.1", 2)
     assert (state / "progress.json").read_bytes() == before
