@@ -343,6 +343,7 @@ def test_jobs_and_experiments_of_the_version_before_are_read(own_server):
         (folder / "resource.json").unlink()
         (folder / "job.json").write_text(json.dumps({"kind": kind, **kept}))
     (old / f"processing-{cut}" / "job.json").write_text("{")
+    (old / "notes.txt").write_text("mine")
     for kind in ("experiment", "experiment-trial", "experiment-trial-component"):
         (old / "experiments" / kind).mkdir(parents=True)
         for folder in (new / kind).iterdir():
@@ -356,8 +357,9 @@ def test_jobs_and_experiments_of_the_version_before_are_read(own_server):
     for _ in range(2):  # and once more from what this version makes of it
         assert looked_at() == before
         assert not old.exists()
-        (aside,) = (own_server / "set-aside").iterdir()
-        assert aside.name.startswith(f"processing-{cut}-")
+        damaged, unknown = sorted((own_server / "set-aside").iterdir())
+        assert damaged.name.startswith(f"processing-{cut}-")
+        assert (unknown / "notes.txt").read_text() == "mine"
         daemon.stop()
 
 

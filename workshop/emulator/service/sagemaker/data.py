@@ -16,7 +16,7 @@ class Data(Resource):
     #: The members of a request that become the description, beside the name.
     members: tuple[str, ...]
     #: Those of them that are times.
-    times: tuple[str, ...] = ()
+    time_members: tuple[str, ...] = ()
     #: What AWS says of a name that is taken, with ``{name}`` for it.
     taken: str
 
@@ -29,7 +29,7 @@ def make(account: Account, kind: type[Data], request: dict, region: str) -> Data
     description |= {member: request[member] for member in kind.members if member in request}
     if "DisplayName" in kind.members:
         description.setdefault("DisplayName", name)
-    for member in {*kind.times} & {*description}:
+    for member in {*kind.time_members} & {*description}:
         description[member] = times.seconds(description[member])
     description |= {"CreationTime": now, "LastModifiedTime": now}
     with account.lock:

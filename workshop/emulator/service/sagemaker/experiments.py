@@ -47,15 +47,9 @@ class Trial(Data):
     members = ("DisplayName", "ExperimentName", "MetadataProperties")
     taken = _TAKEN.format("Trial")
 
-    def __init__(
-        self,
-        account: Account,
-        description: dict,
-        tags: Sequence[dict] = (),
-        components: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, account: Account, description: dict, tags: Sequence[dict] = ()) -> None:
         super().__init__(account, description, tags)
-        self.components = [*components]
+        self.components: list[str] = []
 
     def beside(self) -> dict:
         return {"components": self.components}
@@ -63,7 +57,7 @@ class Trial(Data):
     @classmethod
     def read(cls, account: Account, kept: dict) -> Trial:
         trial = super().read(account, kept)
-        trial.components = [*kept["components"]]
+        trial.components = kept["components"]
         return trial
 
 
@@ -78,7 +72,7 @@ class TrialComponent(Data):
         *("DisplayName", "Status", "StartTime", "EndTime", "Parameters", "InputArtifacts"),
         *("OutputArtifacts", "MetadataProperties"),
     )
-    times = ("StartTime", "EndTime")
+    time_members = ("StartTime", "EndTime")
     taken = _TAKEN.format("Trial component")
 
     def __init__(self, account: Account, description: dict, tags: Sequence[dict] = ()) -> None:
@@ -161,7 +155,7 @@ def _update_component(account: Account, request: dict, _: Caller) -> dict:
     with account.lock:
         component = known(account, TrialComponent, request["TrialComponentName"])
         new = {one: request[one] for one in ("DisplayName", "Status") if one in request}
-        for one in ("StartTime", "EndTime"):
+        for one in TrialComponent.time_members:
             if one in request:
                 new[one] = times.seconds(request[one])
         for one in ("Parameters", "InputArtifacts", "OutputArtifacts"):
@@ -228,10 +222,14 @@ def _wanted_component(_account: Account, component: TrialComponent, request: dic
 
 def _associate(account: Account, request: dict, _: Caller) -> dict:
     with account.lock:
-        component = known(account, TrialComponent, request["TrialComponentName"])
-        trial = known(account, Trial, request["TrialName"])
+        component, trial = _pair(account, request)
         _put_into(trial, component)
         return {"TrialComponentArn": component.arn, "TrialArn": trial.arn}
+
+
+def _pair(account: Account, request: dict) -> tuple[TrialComponent, Trial]:
+    component = known(account, TrialComponent, request["TrialComponentName"])
+    return component, known(account, Trial, request["TrialName"])
 
 
 def _put_into(trial: Trial, component: TrialComponent) -> None:
@@ -242,8 +240,7 @@ def _put_into(trial: Trial, component: TrialComponent) -> None:
 
 def _disassociate(account: Account, request: dict, _: Caller) -> dict:
     with account.lock:
-        component = known(account, TrialComponent, request["TrialComponentName"])
-        trial = known(account, Trial, request["TrialName"])
+        component, trial = _pair(account, request)
         if component.name in trial.components:
             trial.components.remove(component.name)
             trial.keep()

@@ -7,6 +7,7 @@ with a file of metrics beside each component.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from pathlib import Path
 
@@ -29,26 +30,28 @@ def move_to(place: str, format_: int) -> None:
     """Move all that older versions kept below ``sagemaker`` to ``place``, another folder.
 
     What cannot be read is set aside by its name. It may be cut short at any time, and be called
-    again.
+    again: on a full disk, what has not moved stays where it is for the next start.
     """
     top = state.folder() / "sagemaker"
-    if not top.exists():
-        return
-    for one in sorted(top.glob("*-*")):
-        try:
-            _move_job(one, place, format_)
-        except Exception as error:  # whatever comes up
-            state.set_aside(one, f"it holds no job that can be read ({error!r})")
-    for file in sorted(top.glob("experiments/*/*.json")):
-        try:
-            _move_experiment(file, place, format_)
-        except Exception as error:
-            state.set_aside(file, repr(error))
+    jobs, experiments = sorted(top.glob("*-*")), sorted(top.glob("experiments/*/*.json"))
+    for move, found in ((_move_job, jobs), (_move_experiment, experiments)):
+        for one in found:
+            try:
+                move(one, place, format_)
+            except Exception as error:  # whatever comes up
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                    state.notices.append(f"{one} waits for room on the disk: free some.")
+                    return
+                state.set_aside(one, f"it holds nothing that can be read ({error!r})")
     pickled = top / "experiments.pickle"
     if pickled.exists():
         why = "an earlier version kept experiments in a form that can hold code"
         state.set_aside(pickled, why)
-    files.remove(top)
+    for folder in (*top.glob("experiments/*"), top / "experiments", top):
+        with contextlib.suppress(OSError):  # it is not empty, or not there
+            folder.rmdir()
+    if top.exists():
+        state.set_aside(top, "what is left in it is of no kind that is known")
 
 
 def _move_job(old: Path, place: str, format_: int) -> None:

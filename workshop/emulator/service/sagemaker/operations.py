@@ -54,8 +54,7 @@ def refusal(operation: str) -> str:
 
 def check(operation: str, request: dict, world: World | None) -> validation.Problem | None:
     """Return why AWS would refuse a request, or None (``validation.check``)."""
-    rules = PLAYED[operation].rules if operation in PLAYED else ()
-    return validation.check(operation, request, world, rules)
+    return validation.check(operation, request, world, PLAYED[operation].rules)
 
 
 def local_warnings(operation: str, request: dict) -> list[str]:
