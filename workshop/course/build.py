@@ -77,8 +77,13 @@ def render(
         path = source / f"{section.notebook}.py"
         if not path.is_file():
             raise WorkshopError(f"course.toml names a notebook that is missing: {path}.")
-        text = gaps.fill(path.read_text(encoding="utf-8"), path, fill)
+        text = path.read_text(encoding="utf-8")
+        tags = _task_tags(text, path)
+        text = gaps.fill(text, path, fill)
         notebook = jupytext.reads(text, fmt="py:percent")
+        for place, tag in tags:
+            cell = notebook.cells[place]
+            cell.metadata.tags = [*cell.metadata.get("tags", ()), tag]
         for change in passes:
             change(notebook)
         files[f"{section.notebook}.ipynb"] = notebook
@@ -92,6 +97,15 @@ def render(
                 data = gaps.fill(data.decode(), path, fill).encode()
             files[name] = data
     return files
+
+
+def _task_tags(text: str, path: Path) -> list[tuple[int, str]]:
+    """Return the place of the cell that holds each region, from 0, and the tag that says so."""
+    begins = [at for at, line in enumerate(text.split("\n"), 1) if gaps.CELL.match(line)]
+    return [
+        (sum(at < region.first for at in begins) - 1, f"{gaps.TASK_TAG}{region.number}")
+        for region in gaps.parse(text, path)
+    ]
 
 
 def starter(lab: manifest.Lab, root: Path = ROOT) -> Files:

@@ -30,6 +30,9 @@ NEARLY_IN_TEXT = re.compile(r"\s*#\s*task\s+[\d.]+\s+(begin|end)\w*\W*", re.IGNO
 CELL = re.compile(r"# %%(.*)")
 TEXT_CELL = re.compile(r"[^\[]*\[(markdown|md|raw)\]")
 
+#: The tag of the cell in a notebook that holds a task's region: this, and the task's number.
+TASK_TAG = "task-"
+
 #: How wide the words in a gap are.
 WIDTH = 88
 

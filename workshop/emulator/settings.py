@@ -43,6 +43,8 @@ STATUS, NEWS, INTERRUPT = "/_workshop/status", "/_workshop/news", "/_workshop/in
 #: With the name of an operation behind it; what is sent is a request of local mode, as JSON. The
 #: answer is ``{"warnings": [sentence, …]}``: what AWS would refuse, and what has no effect.
 LOCAL = "/_workshop/local/"
+#: How a sentence begins that says why AWS would refuse what local mode takes.
+REFUSES = "AWS would refuse this job: "
 
 #: The environment variables that the emulator knows, and what each one says.
 VARIABLES = {

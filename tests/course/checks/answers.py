@@ -152,7 +152,6 @@ def evaluate(*pairs):
     return replaced_region("3.4", edited(EVALUATE, *pairs))
 
 
-LIST = 'S3Downloader.list(f"s3://{bucket}/DataProcessed/", sagemaker_session)'
 FOLDERS = {name: place.rpartition("/")[0] for name, place in arrays.PLACES.items()}
 SOLUTION = split()
 LEAK = np.concatenate([SOLUTION["X_train"], SOLUTION["X_test"]])
@@ -220,9 +219,11 @@ WRONG = [
     ("1.6", "labels as one-hot rows", preprocess((
         "data)", "np.eye(10)[data] if data.ndim == 1 else data)"))),
 
-    ("1.7", "raw data listed", notebook("1-preprocessing", (
-        LIST, LIST.replace("DataProcessed", "RawData")))),
-    ("1.7", "nothing listed", notebook("1-preprocessing", (LIST, "[]"))),
+    ("1.7", "raw data listed", lambda work: work.listed(*(
+        f"RawData/{name}" for name in arrays.RAW_FILES))),
+    ("1.7", "nothing listed", lambda work: work.listed()),
+    ("1.7", "five of six listed", lambda work: work.listed(*(
+        f"DataProcessed/{place}" for name, place in arrays.PLACES.items() if name != "y_val"))),
     ("1.7", "failed job", job("preprocessing", error="algo-1 exited with code 1.\n"
         "Traceback (most recent call last):\n  …\nFileNotFoundError: no such file: data")),
     ("1.7", "labels of other images", in_s3(y_val=SOLUTION["y_val"][::-1])),
@@ -290,8 +291,11 @@ WRONG = [
         **pairs, "learning-rate": "0.1"})),
 
     ("2.7", "no cell for it", notebook("2-training", ("output_uri = ", "elsewhere = "))),
-    ("2.7", "the model twice", notebook("2-training", (
-        'model_uri.replace("model.tar.gz", "output.tar.gz")', "model_uri"))),
+    ("2.7", "the model twice", lambda work: work.printed("2-training", "output_uri =",
+        f"{work.uri(MODEL)}\n{work.uri(MODEL)}\n")),
+    ("2.7", "exchanged", lambda work: work.printed("2-training", "output_uri =",
+        f"{work.uri(OUTPUT)}\n{work.uri(MODEL)}\n")),
+    ("2.7", "printed nothing", lambda work: work.printed("2-training", "output_uri =", "")),
     ("2.7", "another job's files printed", lambda work: work.printed("2-training", "output_uri =",
         f"{work.uri(MODEL.replace('-1', '-0'))}\n{work.uri(OUTPUT.replace('-1', '-0'))}\n")),
     ("2.7", "model without the best checkpoint", s3("training", **{
@@ -365,17 +369,10 @@ RIGHT = [
         ("classes[:cut]", 'classes[:cut].astype("int64")'))),
     ("1.6", "folders that are there already", preprocess((
         "    folder.mkdir(parents=True, exist_ok=True)\n", ""))),
-    ("1.7", "boto3", notebook("1-preprocessing", (LIST,
-        'boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix="DataProcessed/")["Contents"]'))),
-    ("1.7", "shell", notebook("1-preprocessing", (
-        f"for uri in {LIST}:\n    print(uri)", "!aws s3 ls --recursive s3://{bucket}/DataProcessed/"))),
-    ("1.7", "a prefix with a name", notebook("1-preprocessing", (
-        f"for uri in {LIST}:\n    print(uri)",
-        'where = f"s3://{bucket}/DataProcessed"\nS3Downloader.list(where, sagemaker_session)'))),
-    ("1.7", "printed", both(
-        notebook("1-preprocessing", (LIST, "show_what_is_there(bucket)")),
-        lambda work: work.printed("1-preprocessing", "show_what_is_there",
-            "\n".join(f"DataProcessed/{place}" for place in arrays.PLACES.values())))),
+    ("1.7", "keys of the AWS CLI", lambda work: work.printed(
+        "1-preprocessing", '{bucket}/DataProcessed/"', "\n".join(
+            f"2026-11-20 12:01:02  128 DataProcessed/{place}"
+            for place in arrays.PLACES.values()))),
     ("1.7", "another split", in_s3(**split(0.3))),
     ("2.1", "small letters", request("training", channels=lambda pairs, _: {
         name.lower(): uri for name, uri in pairs.items()})),
@@ -400,12 +397,8 @@ RIGHT = [
     ("2.6", "more hyperparameters, no slash", request("training",
         output=lambda _, work: work.uri("Training"),
         hyperparameters=lambda pairs, _: {**pairs, "seed": "7"})),
-    ("2.7", "addresses put together", notebook("2-training",
-        ("estimator.model_data", 'f"{estimator.output_path}{name}/output/model.tar.gz"'),
-        ('model_uri.replace("model.tar.gz", "output.tar.gz")',
-         'f"{estimator.output_path}{name}/output/output.tar.gz"'))),
-    ("2.7", "printed", lambda work: work.printed("2-training", "output_uri =",
-        f"{work.uri(MODEL)}\n{work.uri(OUTPUT)}\n")),
+    ("2.7", "with words of one's own", lambda work: work.printed("2-training", "output_uri =",
+        f"the model: {work.uri(MODEL)}\nthe rest: {work.uri(OUTPUT)}\n")),
     ("3.2", "one input for both arrays", request("evaluation", inputs=at(
         {"model": MODEL, "test": "DataProcessed/test/"}))),
     ("3.3", "extractall", replaced_region("3.3", EXTRACT_ALL)),

@@ -34,6 +34,17 @@ def test_ipython_tells_the_cell(monkeypatch):
     monkeypatch.setattr(live, "get_ipython", lambda: shell, raising=False)
     live.watch()
     live.watch()
-    shell.run_cell("1 + 1", cell_id="cell-07")
     shell.user_ns["__vsc_ipynb_file__"] = "/home/me/Lab1/3-evaluation.ipynb"
-    assert live.sources("3-evaluation.ipynb") == {"cell-07": "1 + 1"}
+    shell.run_cell("print('one')\n1 + 1", cell_id="cell-07")
+    ran = live.ran("3-evaluation.ipynb")["cell-07"]
+    assert (ran.source, ran.error) == ("print('one')\n1 + 1", "")
+    assert ran.printed.startswith("one\n") and ran.printed.endswith("2")
+    since = ran.since
+    shell.run_cell("print('one')\n1 + 1", cell_id="cell-07")
+    assert live.ran("3-evaluation.ipynb")["cell-07"].since == since
+    shell.run_cell("missing", cell_id="cell-07")
+    ran = live.ran("3-evaluation.ipynb")["cell-07"]
+    assert ran.error == "NameError: name 'missing' is not defined"
+    assert ran.since > since
+    shell.run_cell("1 +", cell_id="cell-07")
+    assert live.ran("3-evaluation.ipynb")["cell-07"].error.startswith("SyntaxError: ")

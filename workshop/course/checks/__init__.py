@@ -25,7 +25,7 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section11,
     section12,
 )
-from workshop.course.checks.look import Look, gaps
+from workshop.course.checks.look import Look, gaps, notebook
 from workshop.course.checks.outcome import (
     NOT_ATTEMPTED,
     NOT_YET,
@@ -129,12 +129,17 @@ def _next(outcome: Outcome) -> str:
 
 def _run(number: str, look: Look) -> Outcome:
     look.at("")
+    look.task = number
     try:
         gap = gaps.find(look, number)
         if gap:
             what = manifest.task(number).what
             return Outcome(number, NOT_ATTEMPTED, *gap, expected=what)
+        notebook.ran_well(look, but_for_jobs=True)
         CHECKS[number](look)
+        seen = look.looked_at
+        notebook.ran_well(look)
+        look.at(seen)
     except NotYet as not_yet:
         looked_at = not_yet.looked_at or look.looked_at
         return Outcome(number, NOT_YET, looked_at, not_yet.found, not_yet.expected)

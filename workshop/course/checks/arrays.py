@@ -26,6 +26,7 @@ RAW_FILES = tuple(
     for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
 )
 VALIDATION_SHARE = (0.05, 0.5)  # what a sane split is
+_DEVIATIONS = 4  # of the number of a class in the validation, from what is fair
 _AT_ONCE = 10_000
 
 
@@ -53,14 +54,15 @@ def read_raw(files: dict[str, bytes]) -> Raw:
 
 @functools.cache
 def made_up(train: int = 1200, test: int = 300) -> dict[str, bytes]:
-    """Return four small raw files: noise for images, the classes in turn for labels."""
+    """Return four small raw files: noise for images, one class after the other for labels."""
     rng = np.random.default_rng(0)
     files = {}
     for part, n in (("train", train), ("t10k", test)):
         images = rng.integers(0, 256, (n, 28, 28), np.uint8)
+        labels = np.sort(np.arange(n) % 10).astype(np.uint8)
         for kind, magic, data in (
             ("images-idx3-ubyte", 2051, images),
-            ("labels-idx1-ubyte", 2049, (np.arange(n) % 10).astype(np.uint8)),
+            ("labels-idx1-ubyte", 2049, labels),
         ):
             header = np.array([magic, *data.shape], ">u4").tobytes()
             content = gzip.compress(header + data.tobytes(), 1, mtime=0)
@@ -195,3 +197,19 @@ def _judge_split(found: dict[str, Counter], train: Counter, test: Counter) -> No
             f"X_val has {count} images, which is {share:.0%} of the train file",
             "about a fifth of the train file: less says little, more is missing in the training",
         )
+    _judge_classes(found["validation"], train, share)
+
+
+def _judge_classes(validation: Counter, raw: Counter, share: float) -> None:
+    """Each class has its share in the validation: about as many as chance would choose."""
+    found, every = Counter(), Counter()
+    for counts, pairs in ((found, validation), (every, raw)):
+        for (_, label), n in pairs.items():
+            counts[label] += n
+    for label in sorted(every):
+        wanted = share * every[label]
+        if abs(found[label] - wanted) > _DEVIATIONS * wanted**0.5:
+            raise NotYet(
+                f"of the {every[label]} images of class {label}, {found[label]} are in X_val",
+                f"about {wanted:.0f}: the same share of each class. The raw file may be in order",
+            )

@@ -1,4 +1,4 @@
-"""What the cells of this notebook said and set when they ran last, which may not be saved yet.
+"""What the cells of this notebook did when they ran last, which may not be saved yet.
 
 JupyterLab saves a notebook every two minutes. A learner who fills a gap, runs the cell and asks
 for a check must not hear that the gap is still there.
@@ -8,9 +8,25 @@ from __future__ import annotations
 
 import os
 import posixpath
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-_cells: dict[str, str] = {}
+_MOST = 1_000_000  # characters of a cell's output that are kept
+
+_cells: dict[str, Ran] = {}
 _shell = None
+
+
+@dataclass
+class Ran:
+    """One run of a cell. `since`: when the cell ran first with this source, in epoch seconds."""
+
+    source: str
+    since: float
+    printed: str = ""
+    error: str = ""  # "NameError: …"; empty while it runs, and when it ended well
 
 
 def watch() -> None:
@@ -22,11 +38,14 @@ def watch() -> None:
         return
     if _shell is not shell:
         _shell = shell
-        shell.events.register("pre_run_cell", _remember)
+        shell.events.register("pre_run_cell", _begins)
+        shell.events.register("post_run_cell", _ended)
+        if hasattr(shell.display_pub, "register_hook"):  # ipykernel's, in ipykernel/zmqshell.py
+            shell.display_pub.register_hook(_displayed)
 
 
-def sources(notebook: str) -> dict[str, str]:
-    """Return the source of each cell that ran, by its id; nothing in another notebook's kernel.
+def ran(notebook: str) -> dict[str, Ran]:
+    """Return the last run of each cell, by the cell's id; nothing in another notebook's kernel.
 
     notebook: the file's name, like "1-preprocessing.ipynb"
     """
@@ -46,8 +65,58 @@ def _is_here(notebook: str) -> bool:
     return posixpath.basename(path) == notebook
 
 
-def _remember(info) -> None:
+# --- a cell runs --------------------------------------------------------------------------
+
+_now: Ran | None = None
+_stop_listening: Callable[[], None]
+
+
+def _begins(info) -> None:
+    """Note the cell, and from now on what it prints."""
+    global _now, _stop_listening
     # JupyterLab and VS Code tell the id (ipykernel/kernelbase.py, "cellId"); others may not.
     identity = getattr(info, "cell_id", None)
-    if identity:
-        _cells[identity] = info.raw_cell
+    if not identity:
+        return
+    before = _cells.get(identity)
+    same = before is not None and before.source == info.raw_cell
+    _now = Ran(info.raw_cell, before.since if same else time.time())
+    _cells[identity] = _now
+    _stop_listening = _listen(sys.stdout)
+
+
+def _ended(result) -> None:
+    """Note how it ended, and the value that is shown below it."""
+    global _now
+    if _now is None:
+        return
+    _stop_listening()
+    error = result.error_before_exec or result.error_in_exec
+    if error is not None:
+        _now.error = f"{type(error).__name__}: {error}"
+    elif result.result is not None:
+        _print(repr(result.result))
+    _now = None
+
+
+def _displayed(message: dict) -> dict:
+    if message.get("msg_type") == "display_data":
+        _print(str(message["content"]["data"].get("text/plain", "")))
+    return message
+
+
+def _listen(stream) -> Callable[[], None]:
+    """Note what is written to a stream while a cell runs; return what ends that."""
+    write = stream.write
+
+    def tell(text):
+        _print(text)
+        return write(text)
+
+    stream.write = tell
+    return lambda: setattr(stream, "write", write)
+
+
+def _print(text: str) -> None:
+    if _now is not None and len(_now.printed) < _MOST:
+        _now.printed += text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 
 from workshop.course.checks.arrays import (
@@ -17,7 +16,6 @@ from workshop.course.checks.arrays import (
 from workshop.course.checks.look import Look, jobs, notebook, s3, trials
 from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
 from workshop.course.checks.look.phrases import listing
-from workshop.course.checks.look.source import calls, without_magics
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 from workshop.paths import ROOT
@@ -25,6 +23,7 @@ from workshop.paths import ROOT
 REQUIREMENTS = ROOT / "Lab0-Container-Pipeline" / "requirements.txt"
 SOURCE = f"{PROCESSING}/source_data"
 SCRIPT = "preprocessing.py"
+_GUARD = 'a call that stands below if __name__ == "__main__":'
 
 
 def lab0_version() -> str:
@@ -52,6 +51,7 @@ def same_image(image: str, job: str) -> None:
 def version(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)
     same_image(record.request["AppSpecification"]["ImageUri"], "job")
+    jobs.stands(look, record)
 
 
 @check("1.2")
@@ -86,6 +86,7 @@ def inputs(look: Look) -> None:
             f"{uri} at {SOURCE}, which holds {listing(below)}",
             f"{expected}, with {', '.join(RAW_FILES)}",
         )
+    jobs.stands(look, record)
 
 
 @check("1.4")
@@ -112,6 +113,7 @@ def outputs(look: Look) -> None:
         raise NotYet(
             f"{name} would be {uri}{more}", f"s3://{bucket}/{look.top}DataProcessed/{PLACES[name]}"
         )
+    jobs.stands(look, record)
 
 
 # --- the script ---------------------------------------------------------------------------
@@ -142,6 +144,7 @@ def script_starts(look: Look) -> None:
     path = look.script(SCRIPT)
     look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does: python {SCRIPT}")
     if len(_arrays(_try(look, "preprocessing.whole"))) == len(PLACES):
+        _judge_import(look)
         return
     trial = _try(look, "preprocessing.paths")
     given = [[_plain(path) for path in call] for call in trial.report.get("calls", ())]
@@ -157,6 +160,14 @@ def script_starts(look: Look) -> None:
             raise NotYet(f"preprocess_data was called with {' and '.join(paths)}", expected)
     if len(given) > 1:
         raise NotYet(f"preprocess_data was called {len(given)} times", expected)
+
+
+def _judge_import(look: Look) -> None:
+    trial = _try(look, "preprocessing.imported")
+    if trial.error:
+        raise NotYet(f"when it is only imported, it stops: {trial.error}", _GUARD)
+    if trial.report["calls"]:
+        raise NotYet("it calls preprocess_data when it is only imported, as a test does", _GUARD)
 
 
 def _plain(path: str) -> str:
@@ -189,12 +200,6 @@ def arrays(look: Look) -> None:
 
 # --- the result ---------------------------------------------------------------------------
 
-_LISTS = (
-    *("list", "list_objects", "list_objects_v2", "list_s3_files", "filter", "all"),
-    *("paginate", "ls", "glob", "find"),
-)
-
-
 @check("1.7")
 def result(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)
@@ -210,10 +215,13 @@ def result(look: Look) -> None:
         found[name] = load(name, s3.read(look, uri) or b"")
     judge(found, _raw(look, s3.input_files(look, record)))
     look.at(f"{look.notebook.name}, DataProcessed/ in S3, and {job}")
-    if not any(_lists_result(cell.source, cell.printed) for cell in notebook.cells(look)):
+    printed = "\n".join(cell.printed or "" for cell in notebook.of_task(look))
+    missing = [name for name, place in PLACES.items() if f"DataProcessed/{place}" not in printed]
+    if missing:
         raise NotYet(
-            "all six arrays are in S3, but no cell that prints what is below DataProcessed/",
-            f"a cell that lists s3://{bucket}/DataProcessed/",
+            "all six arrays are in S3, but the cell printed nothing of "
+            f"{'them' if len(missing) == len(PLACES) else listing(missing)}",
+            f"the address of each array below s3://{bucket}/DataProcessed/, printed by the cell",
         )
 
 
@@ -227,21 +235,3 @@ def _raw(look: Look, files: dict[str, s3.S3Object]) -> Raw:
             raise NotYet(f"no {name} at {SOURCE}", f"the raw files at {SOURCE}, as in task 1.3")
         contents[name] = content
     return read_raw(contents)
-
-
-def _lists_result(source: str, printed: str | None) -> bool:
-    """Tell whether a cell shows what is below DataProcessed/."""
-    if printed is not None:
-        return all(f"DataProcessed/{place}" in printed for place in PLACES.values())
-    shell = re.search(r"^\s*[!%].*\bs3\b.*\bls\b.*DataProcessed/?(\s|$)", source, re.M)
-    try:
-        nodes = list(ast.walk(ast.parse(without_magics(source))))
-    except SyntaxError:
-        return bool(shell)
-    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
-    named = any(
-        re.search(r"(^|/)DataProcessed/?$", text) for text in texts if isinstance(text, str)
-    )
-    asks = any(isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-               and calls(node, *_LISTS) for node in nodes)  # fmt: skip
-    return bool(shell) or (named and asks)

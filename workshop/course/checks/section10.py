@@ -57,6 +57,7 @@ def processor(look: Look) -> None:
             "a place for each of them; without a destination, the SDK chooses one",
         )
     _judge_ratio(record)
+    jobs.stands(look, record)
 
 
 def _judge_ratio(record: Record) -> None:
@@ -238,7 +239,7 @@ def evaluation(look: Look) -> None:
     expected = f"s3://{bucket}/{look.top}ScikitLearn/Evaluation/evaluation.json"
     if target != expected:
         raise NotYet(f"evaluation.json would be {target}", expected)
-    jobs.ended_well(record)
+    jobs.stands(look, record)
     s3.made_by(look, record, target)
 
 

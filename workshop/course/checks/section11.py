@@ -48,6 +48,7 @@ def processor(look: Look) -> None:
         has = f'the variable mode is "{mode}"' if mode else "no variable mode"
         raise NotYet(has, 'env={"mode": "python"}: the program starts JAR files too')
     _judge_arguments(look, record)
+    jobs.stands(look, record)
 
 
 def _judge_arguments(look: Look, record: Record) -> None:

@@ -45,7 +45,7 @@ def processor(look: Look) -> None:
         there = listing((item.name for item in s3.below(look, uri).values()), 3)
         raise NotYet(f"{uri} at {INPUT}, where there is {there}", expected)
     uris = [_uri(look, record, part) for part in ("train", "validation")]
-    jobs.ended_well(record)
+    jobs.stands(look, record)
     for uri in uris:
         s3.made_by(look, record, uri)
 
@@ -179,7 +179,7 @@ def experiment(look: Look) -> None:
     if config.get("TrialName") != record.name:
         has = f"the trial {config['TrialName']}" if config.get("TrialName") else "no trial"
         raise NotYet(f"it belongs to {has}", f"the trial {record.name}: run the cell that makes it")
-    jobs.ended_well(record)
+    jobs.stands(look, record)
     uri = output_uri(record, f"{OUTPUT}/evaluation.json")
     s3.made_by(
         look, record, uri or f"s3:///{look.top}XGBoost/Evaluation/{record.name}/evaluation.json"

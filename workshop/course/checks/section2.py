@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import tarfile
 
@@ -53,6 +54,7 @@ def channels(look: Look) -> None:
                 f"the channel {name} is {uri}, and below it is {listing(below, 3)}",
                 f"the folder in S3 that holds {name}.npy",
             )
+    jobs.stands(look, record)
 
 
 # --- main.py ------------------------------------------------------------------------------
@@ -193,6 +195,25 @@ def checkpoints(look: Look) -> None:
             "a checkpoint of each epoch, under a name of its own: a .keras file each",
         )
     _judge_history(trial)
+    judge_fit(trial.report["fitted"], trial.report["epochs"])
+
+
+def judge_fit(fitted: dict, epochs: int) -> None:
+    """The parameters reach model.fit, and each epoch leaves a line with its metrics in the log."""
+    for name, wanted in fitted["given"].items():
+        if fitted["fit"].get(name) != wanted:
+            raise NotYet(
+                f"model.fit got {name} {_shown(fitted['fit'].get(name))}",
+                f"{name} {wanted}, as train_model was given it",
+            )
+    names = ("accuracy", "loss", "val_accuracy", "val_loss")
+    lines = [line for line in fitted["printed"] if all(f" {name}=" in line for name in names)]
+    if len(lines) < epochs:
+        raise NotYet(
+            f"{len(lines)} of {epochs} epochs printed their metrics",
+            "a line for each epoch, from which task 2.5 reads the metrics: MetricsLog() among the "
+            "callbacks",
+        )
 
 
 def _judge_history(trial: trials.Trial) -> None:
@@ -269,6 +290,7 @@ def metrics(look: Look) -> None:
             ) from None
         if found != [value]:
             raise NotYet(f"{name} with {regex!r} finds {listing(map(str, found))}", expected)
+    jobs.stands(look, record)
 
 
 @check("2.6")
@@ -306,6 +328,30 @@ def estimator(look: Look) -> None:
         raise NotYet(
             f"main.py has no argument for the hyperparameter {listing(unknown)}",
             "names that main.py reads with argparse: epochs and batch-size",
+        )
+    _judge_noise(request, given)
+    jobs.stands(look, record)
+
+
+_QUIET = {"PIP_QUIET": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def _judge_noise(request: dict, given: dict[str, object]) -> None:
+    """What nobody can act on stays out of the job's log: the toolkit, pip and TensorFlow are quiet.
+
+    The toolkit takes its level from a hyperparameter (``sagemaker/estimator.py``,
+    ``container_log_level``).
+    """
+    environment = request.get("Environment") or {}
+    loud = [name for name in _QUIET if str(environment.get(name, "0")) in ("", "0")]
+    if loud:
+        settings = ", ".join(f'"{name}": "{value}"' for name, value in _QUIET.items())
+        raise NotYet(f"a noisy log: the environment has no {listing(loud)}", f"{{{settings}}}")
+    level = given.get("sagemaker_container_log_level")
+    if not isinstance(level, int) or level < logging.WARNING:
+        raise NotYet(
+            "a noisy log: the toolkit in the container lists all its settings",
+            "container_log_level=logging.WARNING",
         )
 
 
@@ -368,14 +414,17 @@ def _judge_addresses(cell: notebook.Cell, uris: list[str], variables: dict[str, 
             if variables[name] != uri:
                 raise NotYet(f"{name} is {variables[name]}", uri)
         return
-    if cell.printed is None:  # it has not run since, or is not saved: look for what cannot be right
-        if not re.search(r"output\.tar|[\"']output", cell.source):
-            raise NotYet("output_uri is set, but not to an output.tar.gz", uris[1])
-        return
-    for uri in uris:
-        if uri not in cell.printed.split():
-            printed = listing(cell.printed.split(), 2)
-            raise NotYet(f"the cell printed {printed}", f"{' and '.join(uris)}: run the cell again")
+    if not cell.printed:
+        raise NotYet(
+            "what output_uri is does not stand in the saved notebook",
+            "the cell run, and the notebook saved after it; or the check in the notebook",
+        )
+    printed = [word for word in cell.printed.split() if word.startswith("s3://")]
+    if [word for word in printed if word in uris][:2] != uris:
+        raise NotYet(
+            f"the cell printed {listing(printed, 2)}",
+            f"{' and then '.join(uris)}: what the two names are",
+        )
 
 
 def _packed(content: bytes) -> list[str]:

@@ -43,6 +43,7 @@ def newest_model(look: Look) -> None:
     newest = max(every, key=lambda item: item.modified, default=None)
     if newest and models[0].modified < newest.modified:
         raise NotYet(f"it had {models[0].uri}", f"the newest model at that time, {newest.uri}")
+    jobs.stands(look, record)
 
 
 def _has(look: Look, record: Record) -> str:
@@ -67,6 +68,7 @@ def inputs(look: Look) -> None:
         raise NotYet(
             f"it also got {listing(others)}", "only test images: the network knows the others"
         )
+    jobs.stands(look, record)
 
 
 def _judge_array(name: str, folder: str, files: dict[str, s3.S3Object], has: str) -> None:
@@ -108,10 +110,15 @@ def best_checkpoint(look: Look) -> None:
 _RIGHT, _IMAGES = 30, 40
 
 
+def _classes() -> tuple[np.ndarray, np.ndarray]:
+    """Return the true classes of the images, and those that the model predicts."""
+    labels = np.arange(_IMAGES) % 10
+    return labels, np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
+
+
 def _test_data(model: bytes) -> dict[str, bytes]:
     """Return 40 images whose first pixel tells what `inside` will let the model say."""
-    labels = np.arange(_IMAGES) % 10
-    predicted = np.where(np.arange(_IMAGES) < _RIGHT, labels, (labels + 1) % 10)
+    labels, predicted = _classes()
     images = np.zeros((_IMAGES, 28, 28, 1), "float32")
     images[:, 0, 0, 0] = predicted / 10
     files = {f"{MODEL}/model.tar.gz": model}
@@ -151,6 +158,7 @@ def judge_evaluation(
         raise NotYet(f"no metrics.json in {OUTPUT}; it wrote {listing(written)}", expected)
     judge_model(trial)
     accuracy = _accuracy(trial.files[expected])
+    _judge_confusion(trial.files[expected])
     if abs(accuracy - _RIGHT / _IMAGES) > 1e-6:
         raise NotYet(
             f"the accuracy in metrics.json is {accuracy:g}",
@@ -188,6 +196,20 @@ def _accuracy(content: bytes) -> float:
         ) from None
 
 
+def _judge_confusion(content: bytes) -> None:
+    """The rows of the confusion matrix are the truth: accuracy alone is the same both ways."""
+    matrix = json.loads(content)["multiclass_classification_metrics"].get("confusion_matrix")
+    if not isinstance(matrix, dict):
+        raise NotYet("metrics.json has no confusion_matrix", "all that model_quality returns")
+    truth, predicted = (str(classes[_RIGHT]) for classes in _classes())
+    if not matrix.get(truth, {}).get(predicted):
+        raise NotYet(
+            f"in the confusion_matrix, no image of class {truth} is read as {predicted}"
+            + (", but the other way round" if matrix.get(predicted, {}).get(truth) else ""),
+            "model_quality with the true labels first, then the predicted ones",
+        )
+
+
 def _judge_probabilities(trial: trials.Trial) -> None:
     place = f"{OUTPUT}/probabilities.npy"
     expected = f"probabilities.npy of shape ({_IMAGES}, 10): what the model predicts"
@@ -215,6 +237,7 @@ def outputs(look: Look) -> None:
     accuracy = _accuracy(s3.read(look, uri) or b"")
     if not 0 <= accuracy <= 1:
         raise NotYet(f"its accuracy is {accuracy:g}", "an accuracy from 0 to 1")
+    jobs.stands(look, record)
 
 
 def metrics_uri(look: Look, record: Record) -> str:

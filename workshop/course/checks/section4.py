@@ -41,6 +41,7 @@ def toggle(look: Look) -> None:
             f'LOCAL is {local}, and the instance type of the job is "{kind}"',
             f'a job on "{_WANTED[local][2]}": run the notebook again from the top',
         )
+    jobs.stands(look, record)
 
 
 def _judge_toggle(found: dict, local: bool, kind: str, session: str, instance_type: str) -> None:

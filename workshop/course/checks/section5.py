@@ -55,6 +55,7 @@ def checkpointing(look: Look) -> None:
             f"max_wait is {wait} and max_run is {run}",
             "a max_wait that is not smaller than max_run: it counts the waiting too",
         )
+    jobs.stands(look, record)
 
 
 def _checkpoint_uri(look: Look, record: Record) -> str:
@@ -91,6 +92,7 @@ def resume(look: Look) -> None:
     for life, begin, end in zip(lives[1:], kills, (kills[1], last), strict=False):
         _judge_life(life, begin, end)
     _judge_end(lives[2], trial.report["losses"])
+    section2.judge_fit(lives[2]["fitted"], last - kills[1])
     look.at(f"{where}, started again when all epochs are done")
     _judge_stop(lives[3], "a script that has nothing left to train, and ends well")
     _judge_end(lives[3], trial.report["losses"])

@@ -22,7 +22,9 @@ from workshop.course.checks.section3 import SCRIPT
 def inputs_and_outputs(look: Look) -> None:
     section3.newest_model(look)
     section3.inputs(look)
-    section3.metrics_uri(look, jobs.newest(look, SCRIPT))
+    record = jobs.newest(look, SCRIPT)
+    section3.metrics_uri(look, record)
+    jobs.stands(look, record)
 
 
 @check("6.2")

@@ -42,6 +42,7 @@ def inputs(look: Look) -> None:
             f"the shards are {how}: each of the {_INSTANCES} instances gets all {len(there)}",
             "ShardedByS3Key: each object goes to one instance only",
         )
+    jobs.stands(look, record)
 
 
 # --- the script ---------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def inputs_and_outputs(look: Look) -> None:
     wanted = f"s3://{s3.split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
     if uri != wanted:
         raise NotYet(f"annotation.json would be {uri}", wanted)
+    jobs.stands(look, record)
 
 
 # --- the script ---------------------------------------------------------------------------

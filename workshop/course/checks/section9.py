@@ -151,6 +151,7 @@ def batches(look: Look) -> None:
         jobs.ended_well(record)
         for name in files:
             s3.made_by(look, record, f"{target}/{name}")
+        jobs.stands(look, record)
 
 
 def _batches(look: Look, uri: str) -> dict[str, list[str]]:

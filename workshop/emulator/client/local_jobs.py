@@ -13,6 +13,7 @@ import wrapt
 from workshop.emulator import files
 from workshop.emulator.client import daemon, hook
 from workshop.emulator.errors import WorkshopError
+from workshop.emulator.settings import REFUSES
 
 
 def watch(local_session) -> None:
@@ -27,13 +28,14 @@ def watch(local_session) -> None:
         def create(wrapped, _client, arguments, request):
             # The SDK adds to the request while the job runs.
             asked = json.loads(json.dumps(request, default=str))
-            _warn(operation, asked)
+            refused = [one for one in _warn(operation, asked) if one.startswith(REFUSES)]
             record = {
                 "kind": kind,
                 "name": request[name_member],
                 "request": asked,
                 "directory": os.getcwd(),
                 "started": time.time(),
+                "refused": refused[0] if refused else "",
             }
             name = f"{request[name_member]}-{time.time_ns()}.json"
             file = Path(os.environ["WORKSHOP_RECORDS"], name)
@@ -60,8 +62,8 @@ def watch(local_session) -> None:
     )
 
 
-def _warn(operation: str, request: dict) -> None:
-    """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing.
+def _warn(operation: str, request: dict) -> list[str]:
+    """Say, and return, what AWS would refuse and what has no effect: local mode checks nothing.
 
     The emulator knows it. Where it does not answer, the job runs as it would with the SDK alone.
     """
@@ -73,3 +75,4 @@ def _warn(operation: str, request: dict) -> None:
         ]
     for warning in warnings:
         print(warning, file=sys.stderr, flush=True)
+    return warnings

@@ -1,10 +1,16 @@
 """Small networks whose bias is known after each epoch: it tells how often they were trained."""
 
+import contextlib
 import inspect
+import io
 
 import numpy as np
 
 from .files import CHECKPOINTS, MODEL, OUTPUT
+from .report import simple
+
+#: What model.fit was given last.
+FIT = {}
 
 # What the network says of the classes 1, 2 and 3 after each epoch. Training has class 3 alone,
 # validation 6 images of class 1 and 4 of class 2. So the validation loss is smallest after the
@@ -39,15 +45,19 @@ def fit_with(keras, callback):
     fit = keras.Sequential.fit
 
     def fit_and_more(self, *arguments, callbacks=None, **named):
+        given = inspect.signature(fit).bind_partial(self, *arguments, **named).arguments
+        FIT.update({name: simple(given.get(name)) for name in ("epochs", "batch_size")})
         return fit(self, *arguments, callbacks=[callback, *(callbacks or ())], **named)
 
     keras.Sequential.fit = fit_and_more
 
 
 def train_small(keras, training, model, epochs):
-    """Call train_model with a small network that learns nothing, on 10 images; return its answer.
+    """Call train_model with a small network that learns nothing, on 10 images.
 
-    Training has class 3 alone, validation 6 images of class 1 and 4 of class 2.
+    Training has class 3 alone, validation 6 images of class 1 and 4 of class 2. Returns what it
+    returned, and what was seen of it: the lines that it printed, what model.fit was given, and
+    what of that train_model was given itself.
     """
     model.compile(
         keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", metrics=["accuracy"]
@@ -65,6 +75,11 @@ def train_small(keras, training, model, epochs):
         "batch_size": 5,
     }
     names = list(inspect.signature(training.train_model).parameters)
-    if set(names) <= set(given):
-        return training.train_model(**{name: given[name] for name in names})
-    return training.train_model(*list(given.values())[: len(names)])
+    FIT.clear()
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        if set(names) <= set(given):
+            returned = training.train_model(**{name: given[name] for name in names})
+        else:
+            returned = training.train_model(*list(given.values())[: len(names)])
+    own = {name: given[name] for name in ("epochs", "batch_size") if name in names}
+    return returned, {"printed": printed.getvalue().splitlines(), "fit": dict(FIT), "given": own}

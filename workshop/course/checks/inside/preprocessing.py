@@ -22,6 +22,16 @@ def paths():
     execute("preprocessing.py", "__main__", preprocess_data=preprocess_data)
 
 
+def imported():
+    """Import the script, as a test does, with another preprocess_data, which notes its calls."""
+    REPORT["calls"] = 0
+
+    def preprocess_data(*_, **__):
+        REPORT["calls"] += 1
+
+    execute("preprocessing.py", "preprocessing", whole=True, preprocess_data=preprocess_data)
+
+
 def alone():
     """Call preprocess_data alone."""
     function = execute("preprocessing.py", "preprocessing").preprocess_data

@@ -118,7 +118,8 @@ def train_on(training, kill, told, tell):
             self.model.layers[-1].bias.assign(bias_after(done + 1))
 
     fit_with(keras, Count())
-    returned = train_small(keras, training, small_model(keras, bias_after(0)), LAST)
+    model = small_model(keras, bias_after(0))
+    returned, told["fitted"] = train_small(keras, training, model, LAST)
     told["returned"] = simple(returned)
     best = f"{MODEL}/best_checkpoint.keras"
     told["best"] = epochs_of(keras.models.load_model(best)) if os.path.exists(best) else None

@@ -8,8 +8,11 @@ import types
 ARGUMENTS = sys.argv[2:]
 
 
-def execute(path, name, **replaced):
-    """Execute a script as module `name`, with some of its functions replaced."""
+def execute(path, name, whole=False, **replaced):
+    """Execute a script as module `name`, with some of its functions replaced.
+
+    whole: what starts the script is executed too, as in an import; as "__main__" it always is
+    """
     with open(path) as file:
         tree = ast.parse(file.read(), path)
     body = []
@@ -18,7 +21,7 @@ def execute(path, name, **replaced):
             node = ast.parse(f"{node.name} = __replaced__[{node.name!r}]", path).body[0]
         # One function is tried alone: without another task's gap at the top level, and without
         # what starts the script, which may be half done.
-        if name == "__main__" or not isinstance(node, (ast.Raise, ast.If, ast.Expr)):
+        if whole or name == "__main__" or not isinstance(node, (ast.Raise, ast.If, ast.Expr)):
             body.append(node)
     tree.body = body
     module = types.ModuleType(name)

@@ -74,7 +74,8 @@ def train():
             KnownEpochs.done += 1
 
     fit_with(keras, KnownEpochs())
-    returned = train_small(keras, training, small_model(keras, biases()[0]), len(EPOCHS))
+    model = small_model(keras, biases()[0])
+    returned, REPORT["fitted"] = train_small(keras, training, model, len(EPOCHS))
     REPORT["returned"] = sorted(returned) if isinstance(returned, dict) else plain(returned)
     REPORT["epochs"] = KnownEpochs.done
     REPORT["saved"] = {

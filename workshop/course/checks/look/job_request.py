@@ -47,6 +47,29 @@ def input_folders(record: Record) -> dict[str, str]:
     return {path: uri for path, uri in _inputs(record) if path not in _SDKS_OWN}
 
 
+def judge_directions(record: Record) -> None:
+    """Make sure that a processing job's inputs come out of S3, and its outputs go there."""
+    ends = [("input", *pair) for pair in _inputs(record)]
+    ends += [("output", *pair) for pair in outputs_of(record).values()]
+    for kind, path, uri in ends:
+        ways = ("S3", "the container") if kind == "input" else ("the container", "S3")
+        expected = f"source: a place in {ways[0]}, destination: a place in {ways[1]}"
+        if path.startswith("s3:/") and not uri.startswith("s3://"):
+            raise NotYet(f"source and destination of an {kind} are swapped", expected)
+        if not uri.startswith("s3://"):
+            where = "source" if kind == "input" else "destination"
+            raise NotYet(
+                f"the {where} of an {kind} is {uri!r}",
+                'an address in S3, which begins with "s3://"',
+            )
+        if not path.startswith("/"):
+            where = "destination" if kind == "input" else "source"
+            raise NotYet(
+                f"the {where} of an {kind} is {path!r}",
+                f'a folder in the container, which begins with "{PROCESSING}/"',
+            )
+
+
 def input_at(record: Record, folder: str, expected: str) -> str:
     """Return the S3 address of a processing job's input at a folder, which must be there."""
     folders = input_folders(record)

@@ -8,8 +8,12 @@ import re
 from collections.abc import Callable
 
 from workshop.course import manifest
-from workshop.course.checks.look import s3
-from workshop.course.checks.look.job_request import instances_of, script_sources
+from workshop.course.checks.look import notebook, s3
+from workshop.course.checks.look.job_request import (
+    instances_of,
+    judge_directions,
+    script_sources,
+)
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.look.phrases import clock, last_line
 from workshop.course.checks.outcome import NotYet
@@ -31,7 +35,10 @@ def newest(look: Look, script: str, which: Which = lambda record: True) -> Recor
     which: tells whether it may be this one, where sections have scripts of the same name
     """
     kind = "training" if script == "main.py" else "processing"
-    return started(look, script, which, kind)[-1]
+    record = started(look, script, which, kind)[-1]
+    if kind == "processing":
+        judge_directions(record)
+    return record
 
 
 def started(
@@ -117,6 +124,22 @@ def ended_well(record: Record) -> None:
         raise NotYet(
             f"it failed: {last_line(record.error)}",
             f"a job that ends well; then run the cell with {_RUN_CELL[record.kind]} again",
+        )
+
+
+def stands(look: Look, record: Record) -> None:
+    """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well.
+
+    Where the kernel tells it, the cell is as it was when the job started.
+    """
+    if record.refused:
+        raise NotYet(record.refused, "a job that AWS would take: what local mode does not look at")
+    ended_well(record)
+    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
+    if since > record.started:
+        raise NotYet(
+            f"this job is of {clock(record.started)}, and the cell was changed since",
+            f"a job with the cell as it is now: run the cell with {_RUN_CELL[record.kind]} again",
         )
 
 

@@ -14,8 +14,8 @@ from workshop.emulator.client import daemon
 class Look:
     """One lab's folder, as the checks of one section see it."""
 
-    def __init__(self, folder: Path, section: manifest.Section) -> None:
-        self.folder, self.section = Path(folder).resolve(), section
+    def __init__(self, folder: Path, section: manifest.Section, task: str = "") -> None:
+        self.folder, self.section, self.task = Path(folder).resolve(), section, task
         self.looked_at = ""
 
     def at(self, what: str) -> None:

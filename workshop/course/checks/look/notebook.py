@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from workshop.course import gaps
 from workshop.course.checks import live
 from workshop.course.checks.look import source
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.outcome import NotYet
 
 
+#: What the SDK raises when a job has failed (sagemaker/local/image.py, sagemaker/session.py).
+_JOB_FAILED = re.compile(r"RuntimeError: Failed to run: |UnexpectedStatusException: ")
+
+
 @dataclass(frozen=True)
 class Cell:
-    """A code cell; `printed` is None where the file does not tell what this source printed."""
+    """A code cell, and how it ended when it ran last: in this kernel, or before it was saved.
+
+    `printed` is None where nobody knows what this source printed; `error` is empty when it ended
+    well; `since` is when it ran first with this source, where the kernel tells.
+    """
 
     source: str
-    printed: str | None
+    printed: str | None = None
+    error: str = ""
+    tags: tuple[str, ...] = ()
+    since: float | None = None
 
     def sets(self, name: str) -> bool:
         """Tell whether it assigns a variable, or makes a function."""
@@ -36,14 +49,42 @@ def cells(look: Look) -> list[Cell]:
             "is started, then in the workshop's own",
             looked_at=str(look.folder),
         ) from None
-    ran = live.sources(look.notebook.name)
-    found = []
-    for cell in saved_cells:
-        saved = "".join(cell["source"])
-        now = ran.get(cell.get("id"), saved)
-        outputs = cell.get("outputs", ()) if now == saved else ()
-        found.append(Cell(now, "\n".join(map(_output_text, outputs)) if outputs else None))
-    return found
+    ran = live.ran(look.notebook.name)
+    return [_cell(cell, ran.get(cell.get("id"))) for cell in saved_cells]
+
+
+def _cell(saved: dict, ran: live.Ran | None) -> Cell:
+    """Return a cell as it ran in this kernel; one that did not is as it was saved."""
+    tags = tuple(saved.get("metadata", {}).get("tags", ()))
+    if ran is not None:
+        return Cell(ran.source, ran.printed, ran.error, tags, ran.since)
+    outputs = saved.get("outputs", ())
+    errors = [f"{one['ename']}: {one['evalue']}" for one in outputs if "ename" in one]
+    known = outputs or saved.get("execution_count")
+    printed = "\n".join(map(_output_text, outputs)) if known else None
+    return Cell("".join(saved["source"]), printed, "".join(errors[:1]), tags)
+
+
+def of_task(look: Look) -> list[Cell]:
+    """Return the cells with the region of the task that is looked at; none when a script has it."""
+    return [one for one in cells(look) if f"{gaps.TASK_TAG}{look.task}" in one.tags]
+
+
+def ran_well(look: Look, *, but_for_jobs: bool = False) -> None:
+    """Make sure that the cells of the task ran, and ended well.
+
+    but_for_jobs: an error is none of the cell's where a job failed that it had started
+    """
+    look.at(f"{look.notebook.name}, the cell of task {look.task}")
+    for one in of_task(look):
+        if one.error and not (but_for_jobs and _JOB_FAILED.match(one.error)):
+            first = one.error.strip().splitlines()[0]
+            raise NotYet(f"the cell stopped: {first}", "a cell that runs to its end")
+        if one.printed is None:
+            raise NotYet(
+                "the cell has not run, or the notebook was not saved since",
+                "the cell run, and the notebook saved after it; or the check in the notebook",
+            )
 
 
 def cell(look: Look, name: str) -> Cell:
@@ -75,7 +116,7 @@ def value(look: Look, name: str, read: Callable[[str], object]) -> object:
     variables = live.variables(look.notebook.name)
     if name in variables:
         return variables[name]
-    if setting.printed is None:
+    if not setting.printed:
         raise NotYet(
             f"what {name} is does not stand in the saved notebook",
             "the cell run, and the notebook saved after it; or the check in the notebook",

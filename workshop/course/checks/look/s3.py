@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from dataclasses import dataclass
+
+from botocore.exceptions import ClientError, ParamValidationError
 
 from workshop.course.checks.look.job_request import input_folders
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.look.phrases import at_time, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.emulator.service.sagemaker.records import Record
+
+
+#: What boto3 raises for an address where there is nothing, or that can be none.
+_NOTHING_THERE = (ClientError, ParamValidationError)
 
 
 @dataclass(frozen=True)
@@ -38,28 +45,25 @@ def below(look: Look, uri: str) -> dict[str, S3Object]:
     found: dict[str, S3Object] = {}
     if not bucket:
         return found
-    client = look.s3_client
-    try:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    pages = look.s3_client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    with contextlib.suppress(*_NOTHING_THERE):
         for item in (item for page in pages for item in page.get("Contents", ())):
             key = item["Key"]
             relative = key[len(prefix) :].lstrip("/") or posixpath.basename(key)
             if not key.endswith("/"):
                 modified = item["LastModified"].timestamp()
-                found[relative] = S3Object(f"s3://{bucket}/{key}", modified, item["Size"])
-    except client.exceptions.NoSuchBucket:
-        pass
+                # The object of that very name comes first, before what is in a folder like it.
+                one = S3Object(f"s3://{bucket}/{key}", modified, item["Size"])
+                found.setdefault(relative, one)
     return found
 
 
 def read(look: Look, uri: str) -> bytes | None:
     """Return the content of an object, None when there is none."""
     bucket, key = split_uri(uri)
-    client = look.s3_client
-    try:
-        return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except (client.exceptions.NoSuchKey, client.exceptions.NoSuchBucket):
-        return None
+    with contextlib.suppress(*_NOTHING_THERE):
+        return look.s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return None
 
 
 def input_files(look: Look, record: Record) -> dict[str, S3Object]:
@@ -73,7 +77,11 @@ def input_files(look: Look, record: Record) -> dict[str, S3Object]:
 
 def made_by(look: Look, record: Record, uri: str) -> None:
     """Make sure that an object is there, and no older than the job that should make it."""
-    item = next((one for one in below(look, uri).values() if one.uri == uri), None)
+    bucket, key = split_uri(uri)
+    item = None
+    with contextlib.suppress(*_NOTHING_THERE):
+        head = look.s3_client.head_object(Bucket=bucket, Key=key)
+        item = S3Object(uri, head["LastModified"].timestamp(), head["ContentLength"])
     if item is None:
         folder = uri.rpartition("/")[0] + "/"
         there = listing(below(look, folder))

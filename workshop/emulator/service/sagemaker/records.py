@@ -15,7 +15,8 @@ class Record:
 
     ``request`` is what the SDK sent, as boto3's ``create_processing_job`` or
     ``create_training_job`` takes it; ``directory`` the working directory it was sent from;
-    ``error`` is empty when the job ended well.
+    ``error`` is empty when the job ended well; ``refused`` is why AWS would refuse a job that the
+    SDK's local mode took.
     """
 
     kind: str  # "processing" or "training": the label of a kind of jobs
@@ -25,6 +26,7 @@ class Record:
     started: float
     ended: float | None = None
     error: str = ""
+    refused: str = ""
 
 
 def jobs(directory: Path | None = None) -> list[Record]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from workshop.emulator.service.sagemaker.validation.model import Problem, violations_of
 from workshop.emulator.service.sagemaker.validation.rules import Rule, World
+from workshop.emulator.settings import REFUSES
 
 _SOME_URI = "s3://bucket/prefix/"
 
@@ -51,9 +52,7 @@ def warnings(operation: str, request: dict, rules: Sequence[Rule] = ()) -> list[
     problems = [violation.problem() for violation in found]
     if all(violation.kind == "constraint" for violation in found):
         problems += [problem for rule in rules for problem in rule(request, None)]
-    return [
-        "AWS would refuse this job: " + problem.message.replace("\n", " ") for problem in problems
-    ]
+    return [REFUSES + problem.message.replace("\n", " ") for problem in problems]
 
 
 def _as_on_aws(value: Any, key: str = "") -> Any:
