@@ -174,3 +174,9 @@ def make_wheel():
                 wheel.writestr(path, text)
 
     return make
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-mutants", action="store_true", help="try all mutants of all tasks: an hour"
+    )

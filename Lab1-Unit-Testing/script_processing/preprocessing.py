@@ -96,20 +96,21 @@ def preprocess_data(local_folder, output):
     """
 
     # Task 1.6 · Save each array in a folder of its own
-    # Set images for the validation aside, and save the six arrays below output:
-    # train/X_train/X_train.npy, train/y_train/y_train.npy and so on.
+    # Set images for the validation aside, the same share of each class, and save the
+    # six arrays below output: train/X_train/X_train.npy, train/y_train/y_train.npy and
+    # so on.
     raise NotImplementedError(
-        "task 1.6 not attempted: Set images for the validation aside, and save the six "
-        "arrays below output: train/X_train/X_train.npy, train/y_train/y_train.npy and "
-        "so on."
+        "task 1.6 not attempted: Set images for the validation aside, the same share "
+        "of each class, and save the six arrays below output: "
+        "train/X_train/X_train.npy, train/y_train/y_train.npy and so on."
     )
 
 
 # Task 1.5 · Make the script start by itself
-# Write main(), and call it when this file is run: give preprocess_data the folder of
-# the raw data and the folder below which the output goes.
+# Write main(), and call it when this file is run, not when it is imported: give
+# preprocess_data the folder of the raw data and the folder below which the output goes.
 raise NotImplementedError(
-    "task 1.5 not attempted: Write main(), and call it when this file is run: give "
-    "preprocess_data the folder of the raw data and the folder below which the output "
-    "goes."
+    "task 1.5 not attempted: Write main(), and call it when this file is run, not when "
+    "it is imported: give preprocess_data the folder of the raw data and the folder "
+    "below which the output goes."
 )

@@ -51,11 +51,12 @@ def train_model(
         os.makedirs(directory, exist_ok=True)
 
     # Task 2.4 · Save to folders, not to S3
-    # Call model.fit so that it saves each epoch's checkpoint in checkpoint_dir and the
-    # best one in model_dir. Save the history as history.json in output_dir, and return
-    # it.
+    # Call model.fit with epochs, batch_size and MetricsLog(), so that it saves each
+    # epoch's checkpoint in checkpoint_dir and the best one in model_dir. Save the
+    # history as history.json in output_dir, and return it.
     raise NotImplementedError(
-        "task 2.4 not attempted: Call model.fit so that it saves each epoch's "
-        "checkpoint in checkpoint_dir and the best one in model_dir. Save the history "
-        "as history.json in output_dir, and return it."
+        "task 2.4 not attempted: Call model.fit with epochs, batch_size and "
+        "MetricsLog(), so that it saves each epoch's checkpoint in checkpoint_dir and "
+        "the best one in model_dir. Save the history as history.json in output_dir, "
+        "and return it."
     )

@@ -94,10 +94,12 @@ def save_images(images_path, parts):
 
 
 # Task 4.3 · Make the script a job of its own
-# Write preprocess_data(), which sets images for the validation aside and saves the six
-# arrays each in a folder of its own, and main(), called when this file is run.
+# Write preprocess_data(), which sets images for the validation aside, the same share of
+# each class, and saves the six arrays each in a folder of its own, and main(), called
+# when this file is run, not when it is imported.
 raise NotImplementedError(
     "task 4.3 not attempted: Write preprocess_data(), which sets images for the "
-    "validation aside and saves the six arrays each in a folder of its own, and "
-    "main(), called when this file is run."
+    "validation aside, the same share of each class, and saves the six arrays each in "
+    "a folder of its own, and main(), called when this file is run, not when it is "
+    "imported."
 )

@@ -131,9 +131,9 @@ def train_model(
     # Task 5.3 · Go on from the newest checkpoint
     # Load the newest checkpoint if there is one, and train only the epochs that are
     # missing. The history has each epoch once; save it in output_dir, the best
-    # checkpoint in model_dir.
+    # checkpoint in model_dir. MetricsLog() prints each epoch.
     raise NotImplementedError(
         "task 5.3 not attempted: Load the newest checkpoint if there is one, and train "
         "only the epochs that are missing. The history has each epoch once; save it in "
-        "output_dir, the best checkpoint in model_dir."
+        "output_dir, the best checkpoint in model_dir. MetricsLog() prints each epoch."
     )

@@ -8,7 +8,9 @@ import pytest
 
 from workshop.course import manifest
 
+from .bench import Bench, few_digits
 from .tiny import LADDER, SCRIPT_WITH_TASK, WITH_TASK
+from .workbench import Workbench
 
 TABLE_OF_CONTENTS = """
 format = 1
@@ -68,3 +70,12 @@ def two_tasks(make_course):
     root = make_course(tasks={1: ["Add numbers", "Return three"]}, **{"1-one": WITH_TASK})
     (root / "source" / "Lab1-Tiny" / "script_1" / "script.py").write_text(SCRIPT_WITH_TASK)
     return manifest.labs(root / "source")[-1], root
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A bench where real jobs run, on few digits."""
+    raw_data = tmp_path_factory.mktemp("raw")
+    few_digits(raw_data)
+    with Workbench() as workbench:
+        yield Bench(workbench, raw_data, tmp_path_factory)

@@ -25,6 +25,7 @@ def materialise(
     *,
     open: Set[str] = frozenset(),
     rungs: Mapping[str, int] | None = None,
+    codes: Mapping[str, str] | None = None,
     lab: manifest.Lab,
     root: Path = ROOT,
 ) -> None:
@@ -32,12 +33,13 @@ def materialise(
 
     open: the tasks whose regions are gaps, as in a starter
     rungs: {number: a rung from 1}, the tasks whose regions hold the code of that rung
+    codes: {number: code}, the tasks whose regions hold that
 
     All other regions hold their solution. Raises WorkshopError for an unknown task, and for a rung
     that is not there or has no code.
     """
     tasks = {task.number: task for task in lab.tasks}
-    chosen = _codes(lab, root, rungs or {})
+    chosen = _codes(lab, root, rungs or {}) | (codes or {})
     for number in {*open, *chosen}:
         if number not in tasks:
             raise WorkshopError(f"There is no task {number!r} in {lab.folder}.")

@@ -52,14 +52,14 @@ class Kernel:
         if text and places:
             cells.insert(places[0] + 1, new_code_cell(text))
 
-    def run(self):
+    def run(self, until=None):
         notebook = nbformat.read(self.path, 4)
         self.inject(notebook.cells)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for cell, (source, outputs) in zip(cells, self.ran):
             assert cell.source == source, "a cell was changed that ran already"
-            cell.outputs = outputs
-        error = ""
+            cell.outputs, cell.execution_count = outputs, len(self.ran)
+        error, arrived = "", False
         with open(self.path.replace(".ipynb", ".log"), "a+") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -71,12 +71,19 @@ class Kernel:
                 except Exception as raised:
                     traceback.print_exc()
                     error = f"{type(raised).__name__}: {raised}"
+                    end = new_output("error", ename=type(raised).__name__, evalue=str(raised))
                 sys.stdout.flush()
                 log.seek(before)
                 cell.outputs = [new_output("stream", name="stdout", text=log.read())]
+                cell.execution_count = len(self.ran) + 1
                 if error:
+                    cell.outputs.append(end)
                     break
                 self.ran.append((cell.source, cell.outputs))
+                # A tag, then a text: the first cell with that text, from the one with the tag on.
+                arrived = arrived or until and until[0] in cell.metadata.get("tags", ())
+                if arrived and until[1] in cell.source:
+                    break
         nbformat.write(notebook, self.path)
         return {"cell": len(self.ran) + bool(error), "error": error}
 
@@ -99,15 +106,19 @@ for line in iter(sys.stdin.readline, ""):
             kernel = Kernel(order["notebook"], order["parameters"])
             answer(started=True)
     elif order["do"] == "run":
-        answer(**kernel.run())
+        answer(**kernel.run(order["until"]))
     elif order["do"] == "end":
         os._exit(0)
     elif os.fork():  # try
         os.wait()
     else:
-        answer(**kernel.run())
+        answer(**kernel.run(order["until"]))
         os._exit(0)
 """
+
+
+#: A tag and a text: the first cell with the text, from the one with the tag on.
+Until = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -129,16 +140,16 @@ class Kernel:
     def __init__(self, workbench: Workbench, notebook: Path) -> None:
         self._workbench, self._notebook = workbench, notebook
 
-    def run(self) -> Result:
-        """Run the notebook as it is saved now, from that cell on."""
-        return self._ask("run")
+    def run(self, until: Until | None = None) -> Result:
+        """Run the notebook as it is saved now, from that cell on, to its end or to a cell."""
+        return self._ask("run", until)
 
-    def try_out(self) -> Result:
+    def try_out(self, until: Until | None = None) -> Result:
         """The same in a copy of the kernel: this one stays at its cell."""
-        return self._ask("try")
+        return self._ask("try", until)
 
-    def _ask(self, what: str) -> Result:
-        answer = self._workbench.ask(do=what)
+    def _ask(self, what: str, until: Until | None) -> Result:
+        answer = self._workbench.ask(do=what, until=until)
         return Result(answer["cell"], answer["error"], self._notebook.with_suffix(".log"))
 
 

@@ -175,6 +175,15 @@ WRONG = [
     ("1.3", "wrong path", request("preprocessing", inputs=at({"input": "RawData/"}))),
     ("1.3", "no input", request("preprocessing", inputs={})),
     ("1.3", "empty folder", request("preprocessing", inputs=at({"source_data": "Raw/"}))),
+    ("1.3", "no f before the string", request("preprocessing", inputs={
+        f"{CODE}/source_data": "s3://{bucket}/RawData/"})),
+    ("1.3", "source and destination swapped", request("preprocessing", inputs=lambda _, work: {
+        work.uri("RawData/"): f"{CODE}/source_data"})),
+    ("1.3", "the cell stopped, the job is older", lambda work: work.stopped(
+        "1-preprocessing", "1.3", "NameError", "name 'raw_dat' is not defined")),
+    ("1.3", "not run", lambda work: work.forget("1-preprocessing")),
+    ("1.3", "what AWS would refuse", job("preprocessing", refused="AWS would refuse this job: "
+        "1 validation error detected: …")),
     ("1.3", "one file of four", request("preprocessing", inputs=at(
         {"source_data": "RawData/train-images-idx3-ubyte.gz"}))),
 
@@ -188,6 +197,15 @@ WRONG = [
     ("1.4", "source in another place", request("preprocessing", outputs=at(
         {f"output/{folder}": f"DataProcessed/{folder}" for folder in FOLDERS.values()}))),
 
+    ("1.4", "source and destination swapped", request("preprocessing", outputs=lambda _, work: {
+        work.uri(f"DataProcessed/{folder}"): f"{CODE}/{folder}" for folder in FOLDERS.values()})),
+    ("1.4", "a relative destination", request("preprocessing", outputs={
+        f"{CODE}/{folder}": f"DataProcessed/{folder}" for folder in FOLDERS.values()})),
+    ("1.4", "continuous upload, which local mode refuses", job("preprocessing",
+        error="RuntimeError: UploadMode: Continuous is not currently supported in Local Mode.")),
+
+    ("1.5", "started by an import too", script("preprocessing.py", (
+        'if __name__ == "__main__":\n    main()', "main()"))),
     ("1.5", "no guard", script("preprocessing.py", ('if __name__ == "__main__":\n    main()', ""))),
     ("1.5", "misspelled guard", script("preprocessing.py", ('"__main__"', '"main"'))),
     ("1.5", "folder of Lab 0", script("preprocessing.py", (
@@ -198,6 +216,8 @@ WRONG = [
     ("1.6", "swapped labels", preprocess(("classes[:cut]", "np.sort(classes[:cut])"))),
     ("1.6", "shuffled images alone", preprocess((
         "classes = pictures[order], classes[order]", "classes = pictures[order], classes"))),
+    ("1.6", "the first images as they come", preprocess((
+        "pictures, classes = pictures[order], classes[order]\n", ""))),
     ("1.6", "missing validation split", preprocess((
         '    "validation/X_val": pictures[cut:],\n    "validation/y_val": classes[cut:],\n', ""))),
     ("1.6", "values 0-255", preprocess(('pictures.astype("float32") / 255\norder',
@@ -222,6 +242,8 @@ WRONG = [
     ("1.7", "raw data listed", lambda work: work.listed(*(
         f"RawData/{name}" for name in arrays.RAW_FILES))),
     ("1.7", "nothing listed", lambda work: work.listed()),
+    ("1.7", "the cell stopped", lambda work: work.stopped(
+        "1-preprocessing", "1.7", "ParamValidationError", "Invalid bucket name 'DataProcessed'")),
     ("1.7", "five of six listed", lambda work: work.listed(*(
         f"DataProcessed/{place}" for name, place in arrays.PLACES.items() if name != "y_val"))),
     ("1.7", "failed job", job("preprocessing", error="algo-1 exited with code 1.\n"
@@ -264,6 +286,9 @@ WRONG = [
         "checkpoint-{epoch:03d}.keras", "checkpoint.keras"))),
     ("2.4", "history among the models", script("training.py", (
         'output_dir, "history.json"', 'model_dir, "history.json"'))),
+    ("2.4", "no line for an epoch", script("training.py", ("            MetricsLog(),\n", ""))),
+    ("2.4", "another batch size", script("training.py", (
+        "batch_size=batch_size", "batch_size=32"))),
     ("2.4", "half a line", script("training.py", ("= model.fit(", "= model.fit(("))),
 
     ("2.5", "finds val_loss too", request("training", metrics=lambda pairs, _: {
@@ -285,6 +310,9 @@ WRONG = [
     ("2.6", "no output path", request("training", output=lambda _, work: work.uri(""))),
     ("2.6", "another version", request("training", image=lambda image, _: image.replace(
         "2.19.0-cpu-py312", "2.16.2-cpu-py310"))),
+    ("2.6", "TensorFlow is loud", request("training", environment=without("TF_CPP_MIN_LOG_LEVEL"))),
+    ("2.6", "the toolkit is loud", request("training", hyperparameters=without(
+        "sagemaker_container_log_level"))),
     ("2.6", "no hyperparameters", request("training", hyperparameters=without(
         "epochs", "batch-size"))),
     ("2.6", "unknown hyperparameter", request("training", hyperparameters=lambda pairs, _: {
@@ -295,6 +323,8 @@ WRONG = [
         f"{work.uri(MODEL)}\n{work.uri(MODEL)}\n")),
     ("2.7", "exchanged", lambda work: work.printed("2-training", "output_uri =",
         f"{work.uri(OUTPUT)}\n{work.uri(MODEL)}\n")),
+    ("2.7", "an address where nothing is", lambda work: work.stopped(
+        "2-training", "2.7", "NoSuchBucket", "The specified bucket does not exist")),
     ("2.7", "printed nothing", lambda work: work.printed("2-training", "output_uri =", "")),
     ("2.7", "another job's files printed", lambda work: work.printed("2-training", "output_uri =",
         f"{work.uri(MODEL.replace('-1', '-0'))}\n{work.uri(OUTPUT.replace('-1', '-0'))}\n")),
@@ -325,6 +355,9 @@ WRONG = [
         "best_checkpoint.keras", "{first}"))),
     ("3.3", "nothing returned", replaced_region("3.3", EXTRACT_ALL.replace("return ", "model = "))),
 
+    ("3.4", "truth and prediction swapped", evaluate((
+        "model_quality(truth, np.argmax(chances, axis=1))",
+        "model_quality(np.argmax(chances, axis=1), truth)"))),
     ("3.4", "metrics where Lab 0 had them", evaluate((
         '(Path(args.output) / "metrics.json")',
         'Path("output").mkdir()\nPath("output/metrics.json")'))),
@@ -404,4 +437,7 @@ RIGHT = [
     ("3.3", "extractall", replaced_region("3.3", EXTRACT_ALL)),
     ("3.4", "pathlib", evaluate()),
     ("3.5", "slash at the end", request("evaluation", outputs=at({"evaluation": "Evaluation/"}))),
+    ("3.5", "what an earlier answer left is there too", s3("evaluation", **{
+        "Evaluation/metrics.json/metrics.json": b"{}",
+        "Evaluation/metrics.json/probabilities.npy": b""})),
 ]  # fmt: skip

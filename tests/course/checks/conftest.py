@@ -214,6 +214,26 @@ class Work:
 
     # --- make it so -----------------------------------------------------------------------
 
+    def stopped(self, name: str, number: str, error: str, value: str) -> None:
+        """Make it seem that the cell of a task was run, and stopped with an error."""
+        path = self.folder / f"{name}.ipynb"
+        content = json.loads(path.read_text())
+        (cell,) = (
+            c for c in content["cells"] if f"task-{number}" in c["metadata"].get("tags", ())
+        )
+        cell["outputs"] = [
+            {"output_type": "error", "ename": error, "evalue": value, "traceback": []}
+        ]
+        path.write_text(json.dumps(content))
+
+    def forget(self, name: str) -> None:
+        """Make it seem that no cell of a notebook has run."""
+        path = self.folder / f"{name}.ipynb"
+        content = json.loads(path.read_text())
+        for cell in (c for c in content["cells"] if c["cell_type"] == "code"):
+            cell |= {"execution_count": None, "outputs": []}
+        path.write_text(json.dumps(content))
+
     def listed(self, *keys: str) -> None:
         """Let the cell of task 1.7 print addresses of the bucket."""
         text = "".join(f"s3://{self.bucket}/{key}\n" for key in keys)
@@ -249,6 +269,7 @@ class Work:
             "directory": str(job.get("directory", self.folder)),
             "started": started,
             "error": job["error"],
+            "refused": job.get("refused", ""),
         }
         if not job.get("runs"):
             record["ended"] = started + 2

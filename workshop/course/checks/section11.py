@@ -212,4 +212,4 @@ def _shown(counts: dict[str, int]) -> str:
 
 def _read_rows(printed: str) -> dict[str, int]:
     """Find the number behind the name of each host."""
-    return {host: int(n) for host, n in re.findall(r"(algo-\d[\w-]*)\W+(\d+)\b", printed)}
+    return {host: int(n) for host, n in re.findall(r"(algo-\d[\w-]*)[^\w-]+(-?\d+)\b", printed)}

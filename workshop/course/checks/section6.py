@@ -110,5 +110,5 @@ def cost(look: Look) -> None:
 
 
 def _last_number(printed: str) -> float | None:
-    numbers = re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", printed)
+    numbers = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", printed)
     return float(numbers[-1]) if numbers else None

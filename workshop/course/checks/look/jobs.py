@@ -135,6 +135,12 @@ def stands(look: Look, record: Record) -> None:
     if record.refused:
         raise NotYet(record.refused, "a job that AWS would take: what local mode does not look at")
     ended_well(record)
+    for cell in notebook.through_job(look):
+        if cell.error:
+            raise NotYet(
+                f"this job is of an earlier run: the notebook stopped with {cell.error}",
+                f"a job that the notebook starts as it is now, with {_RUN_CELL[record.kind]}",
+            )
     since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
     if since > record.started:
         raise NotYet(

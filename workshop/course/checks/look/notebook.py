@@ -14,6 +14,7 @@ from workshop.course.checks.look.lab import Look
 from workshop.course.checks.outcome import NotYet
 
 
+_STARTS_JOB = re.compile(r"\.(run|fit)\(")
 #: What the SDK raises when a job has failed (sagemaker/local/image.py, sagemaker/session.py).
 _JOB_FAILED = re.compile(r"RuntimeError: Failed to run: |UnexpectedStatusException: ")
 
@@ -68,6 +69,14 @@ def _cell(saved: dict, ran: live.Ran | None) -> Cell:
 def of_task(look: Look) -> list[Cell]:
     """Return the cells with the region of the task that is looked at; none when a script has it."""
     return [one for one in cells(look) if f"{gaps.TASK_TAG}{look.task}" in one.tags]
+
+
+def through_job(look: Look) -> list[Cell]:
+    """Return the cells of the task, and those that come after them, up to one that starts a job."""
+    every, own = cells(look), of_task(look)
+    begin = every.index(own[-1]) if own else len(every)
+    starts = (at for at in range(begin, len(every)) if _STARTS_JOB.search(every[at].source))
+    return every[begin : next(starts, begin) + 1]
 
 
 def ran_well(look: Look, *, but_for_jobs: bool = False) -> None:

@@ -1,0 +1,166 @@
+"""No slip of the pen passes: solutions with one thing changed, and what their checks say.
+
+Each mutant (`mutants.py`) of a script is given to its check as it is. One of a notebook's cell runs,
+in a kernel that has come to this cell, with real jobs where the check looks at a job; before it,
+the solution has run, so that an old job, and what it left, is there. A mutant that passes is right
+too, for a reason that stands in `survivors.toml`; or the check is wrong.
+
+A few of each task are tried here. All of them, which takes most of an hour:
+
+    ./lab test tests/course/test_checks_mutants.py --all-mutants -n 2
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from workshop.course import checks, gaps, manifest
+from workshop.emulator import state
+from workshop.emulator.client import daemon
+
+from .bench import section_of
+from .stages import materialise
+from .mutants import Mutant, mutants
+from .checks.test_checks_answers import LAB3, NUMBERS, SLOW
+
+SURVIVORS = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text())["right"]
+#: How many of a task are tried when not all are: those whose check starts a job, or TensorFlow.
+FEW, FEW_SLOW = 3, 2
+REGIONS = {
+    number: region
+    for lab in manifest.labs()
+    if lab.tasks
+    for number, region in gaps.regions(lab).items()
+}
+IN_NOTEBOOKS = [number for number in NUMBERS if REGIONS[number].notebook]
+IN_SCRIPTS = [number for number in NUMBERS if not REGIONS[number].notebook]
+#: What the cell says that starts the job which the check looks at; "" is the task's own cell.
+JOB = {
+    **dict.fromkeys(("1.1", "1.3", "1.4", "3.1", "3.2", "3.5"), "processor.run("),
+    **dict.fromkeys(("2.1", "2.5", "2.6", "5.2"), "estimator.fit("),
+    **dict.fromkeys(("4.1", "4.2", "6.1", "7.1", "8.1"), ".run("),
+    "12.3": "recorded(",
+}
+
+
+def reason(number: str, mutant: Mutant) -> str:
+    """Return why a mutant is right too; nothing when nobody said so."""
+    for one in SURVIVORS:
+        if number in one["tasks"] and all(part in mutant.change for part in one["change"]):
+            return one["why"]
+    return ""
+
+
+def chosen(number: str, config: pytest.Config, few: int) -> list[Mutant]:
+    found = mutants(REGIONS[number].code, number)
+    return found if config.getoption("--all-mutants") else found[:few]
+
+
+def judge(number: str, folder: Path, mutant: Mutant) -> str:
+    """Return what is wrong: a mutant passed that nobody calls right."""
+    outcome = checks.run(number, folder)
+    if outcome.state != checks.PASSED or reason(number, mutant):
+        return ""
+    return f"{mutant.change}\n{mutant.code}"
+
+
+def told(number: str, passed: list[str], tried: int) -> str:
+    return f"task {number}: {len(passed)} of {tried} mutants passed\n\n" + "\n\n".join(passed)
+
+
+def marked(numbers: list[str]) -> list:
+    marks = {number: [pytest.mark.lab3] if number in LAB3 else [] for number in numbers}
+    return [pytest.param(n, marks=[pytest.mark.slow, *marks[n]]) for n in numbers]
+
+
+@pytest.mark.parametrize("number", marked(IN_SCRIPTS))
+def test_no_mutant_of_a_script_passes(number, request, tmp_path):
+    lab = manifest.lab_of(number)
+    tried = chosen(number, request.config, FEW_SLOW if number in SLOW else FEW)
+    passed = []
+    for mutant in tried:
+        materialise(tmp_path, lab=lab, codes={number: mutant.code})
+        passed.append(judge(number, tmp_path, mutant))
+    passed = [one for one in passed if one]
+    assert not passed, told(number, passed, len(tried))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(n, marks=[pytest.mark.slow, *([pytest.mark.lab3] if int(n.split(".")[0]) > 7
+                     else [])])
+        for n in IN_NOTEBOOKS
+    ],
+)  # fmt: skip
+def test_no_mutant_of_a_cell_passes(number, request, bench):
+    lab, until = manifest.lab_of(number), (f"{gaps.TASK_TAG}{number}", JOB.get(number, ""))
+    section = section_of(lab, number)
+    tried = chosen(number, request.config, FEW if not JOB.get(number) else FEW_SLOW)
+    passed = []
+    bench.prepare(lab, section)
+    with bench.open(lab, section) as attempt:
+        attempt.only(number, None, until)
+        before = Before(attempt.folder)
+        attempt.only(number, REGIONS[number].code, until)
+        outcome = checks.run(number, attempt.folder)
+        assert outcome.state == checks.PASSED, checks.feedback(outcome)
+        before.note_jobs()
+        for mutant in tried:
+            attempt.only(number, mutant.code, until)
+            passed.append(judge(number, attempt.folder, mutant))
+            before.restore()
+    passed = [one for one in passed if one]
+    assert not passed, told(number, passed, len(tried))
+
+
+class Before:
+    """What there was before a mutant ran: files, jobs, objects in S3. All else is taken away."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._files = folder, set(folder.rglob("*"))
+
+    def note_jobs(self) -> None:
+        """Keep the jobs and the objects that are there now."""
+        self._records = set(state.folder("records").iterdir())
+        self._objects = set(self._all())
+        self._remove_files()
+
+    def restore(self) -> None:
+        for record in set(state.folder("records").iterdir()) - self._records:
+            record.unlink()
+        for bucket, key in set(self._all()) - self._objects:
+            daemon.client("s3").delete_object(Bucket=bucket, Key=key)
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        for path in set(self._folder.rglob("*")) - self._files:
+            if path.is_file():
+                path.unlink()
+
+    def _all(self):
+        client = daemon.client("s3")
+        for bucket in client.list_buckets()["Buckets"]:
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
+            for item in (item for page in pages for item in page.get("Contents", ())):
+                yield bucket["Name"], item["Key"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_there_are_enough_mutants_and_each_is_python(number):
+    found = mutants(REGIONS[number].code, number)
+    assert len({mutant.code for mutant in found}) >= 25
+    for mutant in found:
+        ast.parse(mutant.code)
+    assert found == mutants(REGIONS[number].code, number)
+
+
+def test_each_survivor_is_one_of_the_mutants():
+    for one in SURVIVORS:
+        of_tasks = [m for number in one["tasks"] for m in mutants(REGIONS[number].code, number)]
+        assert any(all(part in mutant.change for part in one["change"]) for mutant in of_tasks), one
+        assert one["why"]
