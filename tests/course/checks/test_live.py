@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from jupyter_client import KernelManager
+
 from workshop.course import checks
 from workshop.course.checks import live
+from workshop.emulator.client import connection
 
 GAP = 'workshop.not_attempted("1.3")'
 
@@ -48,3 +54,51 @@ def test_ipython_tells_the_cell(monkeypatch):
     assert ran.since > since
     shell.run_cell("1 +", cell_id="cell-07")
     assert live.ran("3-evaluation.ipynb")["cell-07"].error.startswith("SyntaxError: ")
+
+
+@pytest.mark.slow
+def test_a_kernel_tells_what_its_cells_did(starter):
+    """As JupyterLab runs them: with their ids, and a cell that asks for a check."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(
+        cwd=str(starter),
+        env=connection.environment() | {"JPY_SESSION_NAME": "Lab1/1-preprocessing.ipynb"},
+    )
+    client = manager.blocking_client()
+    client.start_channels()
+
+    def run(code, cell="cell-99"):
+        """Run a cell; return what it printed."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        message = client.session.msg(
+            "execute_request", {**content, "allow_stdin": False}, metadata={"cellId": cell}
+        )
+        client.shell_channel.send(message)
+        printed = ""
+        while True:
+            answer = client.get_iopub_msg(timeout=60)
+            if answer["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            if answer["msg_type"] == "stream":
+                printed += answer["content"]["text"]
+            if answer["content"].get("execution_state") == "idle":
+                return printed
+
+    try:
+        client.wait_for_ready(timeout=60)
+        cells = json.loads((starter / "1-preprocessing.ipynb").read_text())["cells"]
+        (gap,) = (one["id"] for one in cells if GAP in "".join(one["source"]))
+        run("import workshop\nworkshop.connect()", "cell-00")
+        run("inputs = missing", gap)
+        assert "the cell stopped: NameError: name 'missing' is not" in run('workshop.check("1.3")')
+        run("inputs = []", gap)
+        assert "no processing job with preprocessing.py" in run('workshop.check("1.3")')
+        (last,) = (one["id"] for one in cells if '("1.7")' in "".join(one["source"])
+                   and "not_attempted" in "".join(one["source"]))  # fmt: skip
+        run("print('a')\ndisplay('b')\n!echo c\n'd'", last)
+        told = run("from workshop.course.checks import live\nprint(live.ran('1-preprocessing.ipynb'"
+                   f")['{last}'].printed)")  # fmt: skip
+        assert all(letter in told for letter in "abcd")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

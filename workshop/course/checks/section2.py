@@ -37,7 +37,7 @@ def channels(look: Look) -> None:
     for one in record.request.get("InputDataConfig", ()):
         source = one["DataSource"]
         uri = source.get("S3DataSource", {}).get("S3Uri") or source["FileDataSource"]["FileUri"]
-        sources[one["ChannelName"]] = uri
+        sources[str(one["ChannelName"])] = str(uri)
     # SageMaker makes SM_CHANNEL_X_TRAIN of X_train and of x_train.
     by_variable = {name.upper(): uri for name, uri in sources.items()}
     missing = [name for name in CHANNELS if name.upper() not in by_variable]

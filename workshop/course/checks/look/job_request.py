@@ -86,14 +86,13 @@ def script_sources(record: Record) -> list[str]:
 
 def _inputs(record: Record) -> list[tuple[str, str]]:
     inputs = record.request.get("ProcessingInputs", ())
-    return [(_clean(one["S3Input"]["LocalPath"]), one["S3Input"]["S3Uri"]) for one in inputs]
+    return [_place(one["S3Input"]) for one in inputs]
 
 
 def outputs_of(record: Record) -> dict[str, tuple[str, str]]:
     """Return the outputs of a processing job: {name: (folder in the container, S3 address)}."""
     outputs = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-    pairs = ((one["OutputName"], one["S3Output"]) for one in outputs)
-    return {name: (_clean(place["LocalPath"]), place["S3Uri"]) for name, place in pairs}
+    return {str(one["OutputName"]): _place(one["S3Output"]) for one in outputs}
 
 
 def output_uri(record: Record, path: str) -> str | None:
@@ -105,5 +104,6 @@ def output_uri(record: Record, path: str) -> str | None:
     return None
 
 
-def _clean(path: str) -> str:
-    return posixpath.normpath(path)
+def _place(about: dict) -> tuple[str, str]:
+    """Return the folder in the container and the S3 address; in local mode they may be anything."""
+    return posixpath.normpath(str(about["LocalPath"])), str(about["S3Uri"])
