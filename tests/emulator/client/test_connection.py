@@ -55,7 +55,7 @@ def test_connect_says_where_calls_go_and_the_learner_is_the_role(tmp_path):
     client.execute()
     assert printed(client, 0) == (
         "Connected to the emulated AWS on this machine: no account, no cost.\n"
-        f"S3 and all other calls go to {daemon.ensure()}; jobs run here.\n"
+        "It answers all calls to AWS, and the jobs run here.\n"
     )
     assert printed(client, 1).strip().endswith(f"role/service-role/{settings.ROLE}")
 
