@@ -13,7 +13,6 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from workshop.emulator import settings
-from workshop.emulator.client import daemon
 
 from ..conftest import processes_with, until
 
