@@ -18,7 +18,7 @@ EMULATOR = "workshop.emulator"
 LAYERS = (
     ("workshop.__main__", "workshop.startup"),
     ("workshop.cli",),
-    ("workshop.learner", "workshop.machine"),
+    ("workshop.jupyterlab", "workshop.learner", "workshop.machine"),
     ("workshop.account",),
     ("workshop.course",),
     ("workshop.pins", "workshop.prices", "workshop.variables"),

@@ -110,7 +110,7 @@ def start(
     aws: AWS = False,
 ) -> None:
     """Open JupyterLab, connected to the emulated AWS. Arguments (--no-browser) go to it."""
-    from workshop import machine, pins
+    from workshop import jupyterlab, machine, pins
     from workshop.emulator.client import connection
 
     if docker:
@@ -120,25 +120,10 @@ def start(
             raise WorkshopError(f"--docker needs a Docker engine: {engine}.")
     os.environ.update(pins.settings())
     environment = _own_account() if aws else connection.environment()
-    # The kernel called python3 is the one of .venv, whatever else is installed.
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
-    # JupyterLab as a learner wants it: texts are shown as pages, and no question about news.
-    others = environment.get("JUPYTER_CONFIG_PATH")
-    paths = [str(ROOT / "workshop" / "jupyter"), *([others] if others else [])]
-    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
-    command = [
-        sys.executable,
-        *("-m", "jupyterlab"),
-        f"--ServerApp.root_dir={ROOT}",
-        "--LabApp.default_url=/lab/tree/README.md",
-        "-y",  # Ctrl-C ends it without a question
-        "--log-level=WARN",
-    ]
-    if os.geteuid() == 0:  # containers, some Studio images
-        command.append("--allow-root")
+    jupyterlab.trust_notebooks()
     where = "your own AWS account" if aws else "the emulated AWS"
     typer.echo(f"JupyterLab is starting, connected to {where}. Ctrl-C ends it.")
-    _become([*command, *ctx.args], environment)
+    _become([*jupyterlab.command(), *ctx.args], jupyterlab.environment(environment))
 
 
 @app.command("exec", context_settings={**PASS_ON, "allow_interspersed_args": False})

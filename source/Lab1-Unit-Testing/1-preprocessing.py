@@ -37,7 +37,6 @@
 #         raw[("RawData/")]
 #     end
 #     subgraph job["processing job"]
-#         direction LR
 #         source["/opt/ml/processing/<br>source_data/"] --> script["preprocessing.py"]
 #         script --> train["/opt/ml/processing/train/<br>X_train/ · y_train/"]
 #         script --> val["/opt/ml/processing/validation/<br>X_val/ · y_val/"]
@@ -400,11 +399,16 @@ print(f"{len(raw_images):,} training and {len(data['y_test']):,} test images")
 #
 # - A processing job is: script + image + machine + inputs + outputs.
 # - The script knows folders below `/opt/ml/processing/`, and nothing of S3. So you can also run it
-#   by hand: `python preprocessing.py --source-data FOLDER --output FOLDER`.
+#   by hand, in a terminal (*File*, *New*, *Terminal*):
+#
+#   ```bash
+#   python script_processing/preprocessing.py --source-data ../data/raw --output /tmp/arrays
+#   ```
+#
 # - Data that a later step needs goes to S3, each thing in a folder of its own.
 #
 # Read more:
 # [processing jobs](https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job.html) ·
 # [the TensorFlow processor](https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job-frameworks-tensorflow.html)
 #
-# Next: `2-training.ipynb`.
+# Next: [2-training.ipynb](2-training.ipynb).

@@ -32,7 +32,6 @@
 # flowchart LR
 #     data[("S3: DataProcessed/<br>X_train/ · y_train/<br>X_val/ · y_val/")]
 #     subgraph job["training job"]
-#         direction LR
 #         channels["/opt/ml/input/data/<br>X_train/ · y_train/<br>X_val/ · y_val/"]
 #         channels --> main["main.py<br>training.py"]
 #         main --> model["/opt/ml/model/"]
@@ -321,4 +320,4 @@ print(f"validation accuracy {history['val_accuracy'][best]:.3f}")
 # Read more:
 # [where training jobs read and write](https://docs.aws.amazon.com/sagemaker/latest/dg/model-train-storage.html)
 #
-# Next: `3-evaluation.ipynb`.
+# Next: [3-evaluation.ipynb](3-evaluation.ipynb).

@@ -28,7 +28,6 @@
 #     x[("S3: DataProcessed/<br>test/X_test/")] --> X_test
 #     y[("S3: DataProcessed/<br>test/y_test/")] --> y_test
 #     subgraph job["processing job"]
-#         direction LR
 #         model["/opt/ml/processing/<br>model/"] --> script["evaluation.py"]
 #         X_test["/opt/ml/processing/<br>test/X_test/"] --> script
 #         y_test["/opt/ml/processing/<br>test/y_test/"] --> script
@@ -304,3 +303,6 @@ print(f"test accuracy {metrics['accuracy']['value']:.3f}")
 # [train, register, deploy](https://github.com/aws/amazon-sagemaker-examples/blob/main/sagemaker-pipelines/tabular/train-register-deploy-pipeline-model/train%20register%20and%20deploy%20a%20pipeline%20model.ipynb)
 # ·
 # [preprocess, train, evaluate, batch transform](https://github.com/aws/amazon-sagemaker-examples/blob/89c54681b7e0f83ce137b34b879388cf5960af93/sagemaker-pipelines/tabular/abalone_build_train_deploy/sagemaker-pipelines-preprocess-train-evaluate-batch-transform.ipynb)
+#
+# Next: the same three jobs on instances, in Lab 2:
+# [4-preprocessing.ipynb](../Lab2/4-preprocessing.ipynb).

@@ -356,4 +356,4 @@ print(f"{len(raw_images):,} training and {len(data['y_test']):,} test images")
 # [processing jobs](https://docs.aws.amazon.com/sagemaker/latest/dg/processing-job.html) ·
 # [what DescribeProcessingJob answers](https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeProcessingJob.html)
 #
-# Next: `5-training.ipynb`.
+# Next: [5-training.ipynb](5-training.ipynb).

@@ -24,16 +24,16 @@
 # ```mermaid
 # flowchart LR
 #     subgraph one["first job, stopped"]
-#         a["epochs 1, 2, 3, …"] --> cka["/opt/ml/checkpoints/"]
+#         first["epochs 1, 2, 3, …<br>/opt/ml/checkpoints/"]
 #     end
 #     subgraph two["second job"]
-#         ckb["/opt/ml/checkpoints/"] --> b["the epochs that are missing"]
-#         b --> model["/opt/ml/model/<br>/opt/ml/output/data/"]
+#         second["/opt/ml/checkpoints/<br>the missing epochs"]
+#         second --> model["/opt/ml/model/<br>/opt/ml/output/data/"]
 #     end
-#     s3[("S3: Lab2/Checkpoints/RUN/<br>checkpoint-001.keras …<br>history.json")]
-#     cka -- "while it runs" --> s3
-#     s3 -- "before it starts" --> ckb
-#     model --> tar[("S3: Lab2/Training/JOB/…<br>model.tar.gz · output.tar.gz")]
+#     s3[("S3: Lab2/<br>Checkpoints/RUN/<br>checkpoint-001.keras …<br>history.json")]
+#     first -- "while it runs" --> s3
+#     s3 -- "before it starts" --> second
+#     model --> tar[("S3: Lab2/<br>Training/JOB/…<br>model.tar.gz<br>output.tar.gz")]
 # ```
 
 # %% [markdown] tags=["starter-only"]
@@ -394,4 +394,4 @@ print(f"validation accuracy {history['val_accuracy'][best]:.3f} after {len(epoch
 # [checkpoints](https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html) ·
 # [managed spot training](https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html)
 #
-# Next: `6-evaluation.ipynb`.
+# Next: [6-evaluation.ipynb](6-evaluation.ipynb).

@@ -27,7 +27,6 @@
 #     tar[("S3: Lab2/Training/JOB/…<br>model.tar.gz")] --> model
 #     x[("S3: Lab2/DataProcessed/<br>test/X_test/ · y_test/")] --> data
 #     subgraph job["processing job"]
-#         direction LR
 #         model["/opt/ml/processing/<br>model/"] --> script["evaluation.py"]
 #         data["/opt/ml/processing/test/<br>X_test/ · y_test/"] --> script
 #         script --> out["/opt/ml/processing/<br>evaluation/"]
@@ -345,4 +344,4 @@ print(f"the same machine, forgotten for a month: {30 * 24 * per_hour:.2f} US dol
 # [logs of SageMaker jobs](https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html)
 # · [prices](https://aws.amazon.com/sagemaker/pricing/)
 #
-# Next: `7-three-instances.ipynb`, a bonus.
+# Next: [7-three-instances.ipynb](7-three-instances.ipynb), a bonus.

@@ -284,3 +284,6 @@ print(f"shards: {SHARDS}, hosts: {len(hosts)}, reads: {grid.sum()}")
 # Read more:
 # [S3DataDistributionType](https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html)
 # · [resourceconfig.json](https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html)
+#
+# Next: more processors, in Lab 3. `./lab setup Lab3` installs what it needs; then open
+# [8-script-processor.ipynb](../Lab3-Processors/8-script-processor.ipynb).

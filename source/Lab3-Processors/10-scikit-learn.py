@@ -23,23 +23,23 @@
 # %% [markdown]
 # ```mermaid
 # flowchart LR
-#     csv[("S3: Lab3/Digits/<br>digits.csv")] --> one
+#     csv[("S3: Lab3/Digits/<br>digits.csv")] --> pre
 #     subgraph one["processing job"]
 #         pre["preprocessing.py<br>--train-test-split-ratio 0.2"]
 #     end
-#     one --> train[("output train_data")]
-#     one --> test[("output test_data")]
-#     train --> two
+#     pre --> train[("output train_data")]
+#     pre --> test[("output test_data")]
+#     train --> fit
 #     subgraph two["training job"]
 #         fit["train.py"]
 #     end
-#     two --> model[("model.tar.gz")]
-#     model --> three
-#     test --> three
+#     fit --> model[("model.tar.gz")]
+#     model --> eval
+#     test --> eval
 #     subgraph three["processing job"]
 #         eval["evaluation.py"]
 #     end
-#     three --> json[("S3: Lab3/ScikitLearn/Evaluation/<br>evaluation.json")]
+#     eval --> json[("S3: Lab3/<br>ScikitLearn/<br>Evaluation/<br>evaluation.json")]
 # ```
 
 # %% [markdown] tags=["starter-only"]
@@ -374,4 +374,4 @@ print(f"test accuracy {evaluation['accuracy']:.3f} on {evaluation['images']} dig
 # [SKLearnProcessor](https://sagemaker.readthedocs.io/en/v2.199.0/frameworks/sklearn/sagemaker.sklearn.html#sagemaker.sklearn.processing.SKLearnProcessor)
 # · [scikit-learn processing jobs](https://docs.aws.amazon.com/sagemaker/latest/dg/use-scikit-learn-processing-container.html)
 #
-# Next: `11-spark.ipynb`, for tables that fit on no single machine.
+# Next: [11-spark.ipynb](11-spark.ipynb), for tables that fit on no single machine.

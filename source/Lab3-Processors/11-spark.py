@@ -22,10 +22,9 @@
 
 # %% [markdown]
 # ```mermaid
-# flowchart LR
+# flowchart TB
 #     parts[("S3: Lab3/Spark/Digits/<br>part-0.csv … part-7.csv")]
 #     subgraph job["one processing job"]
-#         direction TB
 #         driver["algo-1: preprocess.py<br>(the driver)"]
 #         e1["algo-1: executor"]
 #         e2["algo-2: executor"]
@@ -365,4 +364,4 @@ print(f"{sum(rows.values()):,} rows, written by {len(rows)} machines")
 # · [PySparkProcessor](https://sagemaker.readthedocs.io/en/v2.199.0/amazon_sagemaker_processing.html#data-processing-with-spark)
 # · [column functions](https://spark.apache.org/docs/3.5.1/api/python/reference/pyspark.sql/functions.html)
 #
-# Next: `12-framework-processors.ipynb`.
+# Next: [12-framework-processors.ipynb](12-framework-processors.ipynb).

@@ -26,13 +26,9 @@
 # %% [markdown]
 # ```mermaid
 # flowchart LR
-#     raw[("S3: Lab3/RawData/")] --> prep["processing job, PyTorch<br>preprocessing.py"]
-#     prep --> train[("train/")]
-#     prep --> validation[("validation/")]
-#     train --> fit["3 training jobs, XGBoost<br>train.py"]
-#     validation --> fit
-#     fit --> models[("3 × model.tar.gz")]
-#     models --> eval["3 processing jobs, XGBoost<br>evaluation.py"]
+#     raw[("S3: Lab3/<br>RawData/")] --> prep["processing job<br>PyTorch<br>preprocessing.py"]
+#     prep -- "train/<br>validation/" --> fit["3 training jobs<br>XGBoost<br>train.py"]
+#     fit -- "3 × model.tar.gz" --> eval["3 processing jobs<br>XGBoost<br>evaluation.py"]
 #     csv[("test.csv")] --> eval
 #     eval --> json[("3 × evaluation.json")]
 #     eval -. "a trial component each" .-> exp[("experiment")]

@@ -35,7 +35,6 @@
 #     c[("S3: Lab3/Code/<br>voc.py")] -- "code_dependencies" --> cd
 #     you["your script"] -- "code, by the SDK" --> code
 #     subgraph job["processing job: /opt/ml/processing/…"]
-#         direction LR
 #         fd["input/images_dir/"] --> script["cli_parse_<br>annotation_files.py"]
 #         ad["input/annotations_dir/"] --> script
 #         cd["code_dependencies/"] -- "import voc" --> script
@@ -497,11 +496,11 @@ else:
 # )
 # ```
 #
-# In a terminal, in the folder of the workshop:
+# In a terminal (*File*, *New*, *Terminal*), in the folder of this lab:
 #
 # ```bash
-# ./lab exec -- python Lab3-Processors/run_processing.py
-# ./lab exec --aws -- python Lab3-Processors/run_processing.py --profile NAME --region us-east-2
+# ./lab exec -- python run_processing.py
+# ./lab exec --aws -- python run_processing.py --profile NAME --region us-east-2
 # ```
 #
 # On your own computer there is no role for SageMaker to find. The workshop knows the one of its
@@ -521,4 +520,4 @@ else:
 # · [what a request may say](https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html)
 # · [AmazonSageMakerFullAccess](https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol.html)
 #
-# Next: `9-own-container.ipynb`.
+# Next: [9-own-container.ipynb](9-own-container.ipynb).

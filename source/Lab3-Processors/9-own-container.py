@@ -27,11 +27,9 @@
 # %% [markdown]
 # ```mermaid
 # flowchart LR
-#     docker["container/Dockerfile"] -- "docker build, push" --> ecr[("ECR<br>torchvision:latest")]
-#     ecr -- "image_uri" --> job
+#     ecr[("ECR: torchvision:latest<br>from container/Dockerfile")] -- "image_uri" --> job
 #     train[("S3: …/train/<br>0/ · 16/ · 32/")] --> in
 #     subgraph job["processing job on ml.t3.medium"]
-#         direction LR
 #         in["/opt/ml/processing/<br>input/"] --> script["main.py<br>PyTorch"]
 #         script --> out["/opt/ml/processing/<br>output/"]
 #     end
@@ -412,4 +410,4 @@ print(f"up to {most} jobs for an epoch are cheaper")
 # · [pushing an image](https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-push-ecr-image.html)
 # · [affine_grid](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.affine_grid.html)
 #
-# Next: `10-scikit-learn.ipynb`.
+# Next: [10-scikit-learn.ipynb](10-scikit-learn.ipynb).

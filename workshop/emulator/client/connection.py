@@ -31,7 +31,7 @@ def connect() -> None:
     _show_job_error_last_in_notebook(hook)
     print(
         "Connected to the emulated AWS on this machine: no account, no cost.\n"
-        f"S3 and all other calls go to {os.environ['WORKSHOP_ENDPOINT']}; jobs run here."
+        "It answers all calls to AWS, and the jobs run here."
     )
 
 
