@@ -11,7 +11,7 @@ from pathlib import Path
 import wrapt
 
 from workshop.emulator import files
-from workshop.emulator.client import daemon, hook
+from workshop.emulator.client import daemon, failures
 from workshop.emulator.errors import WorkshopError
 
 
@@ -41,7 +41,8 @@ def watch(local_session) -> None:
             try:
                 return wrapped(*arguments, **request)
             except BaseException as error:
-                record["error"] = hook.job_error(error) or str(error) or type(error).__name__
+                told = failures.remember(error, kind, request[name_member])
+                record["error"] = told or str(error) or type(error).__name__
                 raise
             finally:
                 files.write(file, json.dumps(record | {"ended": time.time()}))
