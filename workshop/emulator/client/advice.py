@@ -108,13 +108,18 @@ REQUESTS = (
     Advice(
         "FileNotFoundError|ValueError",
         r"(?:No such file or directory: '|code )(?P<uri>[^/'\s]\S*?)(?:'| wasn't found)",
-        "There is no {uri} below the notebook's folder. Is the name right? An address in S3 begins "
-        "with s3://.",
+        "There is no {uri} in this folder. Is the name right? An address in S3 begins with s3://.",
     ),
     Advice(
         "RuntimeError",
         "does not currently support 'local code' mode",
         "Leave sagemaker_session out: from instance_type the processor knows where to run.",
+    ),
+    Advice(
+        "ParamValidationError|InvalidBucketName",
+        "[Bb]ucket name",
+        "Give the bucket's name alone, without s3:// and without a key: 3 to 63 small letters, "
+        "digits and hyphens.",
     ),
     Advice(
         "ParamValidationError",
@@ -158,8 +163,8 @@ JOBS = (
         "If {1} is a package, name it in a requirements.txt beside the script; if it is a file of "
         "yours, put it into source_dir.",
     ),
-    Advice("", "task .* not attempted", "Fill that gap, save the file, and run this cell again."),
-    Advice("", "", "Mend that line, save the file, and run this cell again."),
+    Advice("", "task .* not attempted", "Fill that gap, save the file, and run this again."),
+    Advice("", r"^\w*(Error|Exception)\b", "Mend that line, save the file, and run this again."),
 )
 
 

@@ -14,13 +14,17 @@ from workshop.emulator.client import advice
 from workshop.emulator.errors import WorkshopError
 
 _OTHERS = ("sagemaker", "sagemaker_core", "botocore", "boto3", "s3transfer")
-#: So wide is a line of the box, and so many lines has one part of it at most.
-WIDTH, MOST = 100, 3
+#: So wide is a line of the box.
+_WIDTH = 100
 _REASON = re.compile(
     r"Error for (?P<kind>[\w ]+?) job (?P<name>\S+): (?P<status>\w+)\.(?: Reason: (?P<reason>.*?))?"
     r"(?:\. Check troubleshooting guide for common errors: \S+)?",
     re.DOTALL,
 )
+#: What the title tells already (``botocore/exceptions.py``, ``ClientError``).
+_CALLING = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: ")
+#: How the training toolkit tells the error of a script.
+_TOOLKIT = re.compile(r'ErrorMessage "(.*)"\nCommand ', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -31,23 +35,20 @@ class Explained:
     where: str  # the file, the number of the line, and the line itself; "" when not known
     error: str
     step: str  # what to do next, or ""
-    raised: str  # the learner's line that raised it
+    raised: str  # the learner's line that raised it, as in ``where``
     job_error: str  # all that the job's script said of its error, or ""
 
     def text(self) -> str:
         """Return the box: at most 11 lines."""
-        parts = [self.title]
-        if self.raised:
-            parts.append(self.raised)
-        if self.where:
-            parts.append(self.where)
-        parts.append(self.error)
-        lines = [line for part in parts for line in _wrapped(part)]
-        return "\n".join([*lines, *(_wrapped(f"Next: {self.step}") if self.step else [])])
+        step = f"Next: {self.step}" if self.step else ""
+        parts = ((self.title, 2), (self.where, 2), (self.error, 3), (step, 4))
+        return "\n".join(line for part, most in parts for line in _wrapped(part, most))
 
 
-def remember(error: BaseException, kind: str, name: str) -> str:
+def remember(error: BaseException, kind: str, name: str, warnings: list[str]) -> str:
     """Note at an error of the SDK's local mode which job failed; return the job's own error.
+
+    ``warnings`` are what AWS would refuse in the job: likely why it failed.
 
     The SDK raises ``RuntimeError: Failed to run: ['docker', 'compose', …]``
     (``sagemaker/local/image.py``, ``_stream_output``). The docker stand-in leaves the error of
@@ -61,7 +62,7 @@ def remember(error: BaseException, kind: str, name: str) -> str:
                 text = content.read()
         except OSError:
             pass
-        error._workshop_job = (kind, name, text)
+        error._workshop_job = (kind, name, text, warnings)
     return text
 
 
@@ -76,12 +77,14 @@ def explain(error: BaseException | None, cell=lambda filename: filename) -> Expl
     raised = _raised(error, cell)
     for one in chain:
         if hasattr(one, "_workshop_job"):
-            kind, name, told = one._workshop_job
-            return _of_job(kind, name, told or f"It ran in Docker. {_first_line(one)}", raised)
+            kind, name, told, warnings = one._workshop_job
+            return _of_job(kind, name, told or str(one), raised, *warnings[:1])
         match = _REASON.fullmatch(str(one))
         if match and type(one).__name__ == "UnexpectedStatusException":
-            reason = (match["reason"] or match["status"]).removeprefix("AlgorithmError: ")
-            return _of_job(match["kind"].lower(), match["name"], reason, raised)
+            reason = match["reason"] or match["status"]
+            told = _TOOLKIT.search(reason)
+            told = told[1] if told else reason.removeprefix("AlgorithmError: ")
+            return _of_job(match["kind"].lower(), match["name"], told, raised)
     if not any(_is_by_others(one) for one in chain):
         return None
     refused = next((one for one in chain if hasattr(one, "operation_name")), None)
@@ -93,22 +96,24 @@ def explain(error: BaseException | None, cell=lambda filename: filename) -> Expl
         title = f"AWS refused {refused.operation_name}: {code}."
     text = str(error)
     step = advice.next_step(advice.REQUESTS, names, text)
+    text = _CALLING.sub("", text)
     told, _, mend = text.rpartition("\n")
     if refused is not None and told and not step:  # the emulator's own advice is the last line
         text, step = told, mend
-    return Explained(title, "", " ".join(text.split()), step, raised, "")
+    return Explained(title, raised, " ".join(text.split()), step, raised, "")
 
 
-def _of_job(kind: str, name: str, told: str, raised: str) -> Explained:
+def _of_job(kind: str, name: str, told: str, raised: str, warning: str = "") -> Explained:
     where, error = script_error(told)
-    step = advice.next_step(advice.JOBS, set(), error) if where or ": " in error else ""
-    title = f"The {kind} job {name} failed."
+    step = warning or advice.next_step(advice.JOBS, set(), error)
+    place = raised.partition(":")[0]
+    title = f"The {kind} job {name} failed{f' ({place})' if place else ''}."
     return Explained(title, where, error, step, raised, told)
 
 
 _FRAME = re.compile(r'(?m)^ *File "([^"\n]+)", line (\d+)(?:, in .*)?\n(?: {2,}(\S.*))?')
 _ERROR = re.compile(r"(?m)^(?!Traceback|Command )[A-Za-z_][\w.]*(?:: .*)?$")
-_PARSER = re.compile(r"(?m)^(\S+\.py): (error: .*)$")
+_PARSER = re.compile(r"(?m)^\S+: error: .*$")
 
 
 def script_error(told: str) -> tuple[str, str]:
@@ -119,14 +124,15 @@ def script_error(told: str) -> tuple[str, str]:
     frames = list(_FRAME.finditer(told))
     if frames:
         own = [one for one in frames if one[1].startswith("/opt/ml/")] or frames
-        where = f"{os.path.basename(own[-1][1])}, line {own[-1][2]}: {own[-1][3] or ''}"
+        where = f"{os.path.basename(own[-1][1])}, line {own[-1][2]}"
+        where += f": {own[-1][3]}" if own[-1][3] else ""
         errors = list(_ERROR.finditer(told, frames[-1].end()))
         if errors:
-            return where.rstrip(": "), errors[0][0]
+            return where, errors[0][0]
     parsers = list(_PARSER.finditer(told))
     if parsers:
-        return parsers[-1][1], parsers[-1][2]
-    return "", " ".join(told.split()[-60:])
+        return "", parsers[-1][0]
+    return "", " ".join(told.splitlines()[-3:])
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -158,12 +164,6 @@ def _raised(error: BaseException, cell) -> str:
     return ""
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _wrapped(text: str) -> list[str]:
-    """Return a text in lines; a long one is cut."""
-    return textwrap.wrap(text, WIDTH, max_lines=MOST, placeholder=" …", subsequent_indent="  ") or [
-        ""
-    ]
+def _wrapped(text: str, most: int) -> list[str]:
+    """Return a text in at most so many lines; a longer one is cut."""
+    return textwrap.wrap(text, _WIDTH, max_lines=most, placeholder=" …", subsequent_indent="  ")

@@ -207,12 +207,12 @@ def _show_errors_short() -> None:
     sys.excepthook = show
 
 
-def _drop_advice_to_nowhere(record: logging.LogRecord) -> bool:
-    """Drop the SDK's line that names a page of help, and nothing of the error.
+def _tells_more_than_a_page(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the SDK's log is more than the name of a page on all errors.
 
     (``sagemaker/session.py``, ``troubleshooting``)
     """
-    return "heck troubleshooting guide" not in record.msg.replace("the ", "")
+    return "troubleshooting guide for common errors" not in str(record.msg)
 
 
 _installed = False
@@ -232,7 +232,7 @@ def install() -> None:
     wrapt.register_post_import_hook(_look_when_there_is_news, "sagemaker.session")
     # Where the SDK was imported before: no traceback for each report that is refused.
     logging.getLogger(telemetry).setLevel(logging.CRITICAL)
-    logging.getLogger("sagemaker").addFilter(_drop_advice_to_nowhere)
+    logging.getLogger("sagemaker").addFilter(_tells_more_than_a_page)
     # No note at every client on where it found the settings that we made.
     for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -241,6 +241,10 @@ def install() -> None:
         wrapt.register_post_import_hook(restart, "botocore.handlers")
         local_jobs = "workshop.emulator.client.local_jobs:watch"
         wrapt.register_post_import_hook(local_jobs, "sagemaker.local.local_session")
+        artifacts = "workshop.emulator.client.local_jobs:leave_no_model_behind"
+        wrapt.register_post_import_hook(artifacts, "sagemaker.local.utils")
+        outputs = "workshop.emulator.client.outputs:watch"
+        wrapt.register_post_import_hook(outputs, "sagemaker.processing")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         serving = "workshop.emulator.client.local_serving:watch"
         wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")

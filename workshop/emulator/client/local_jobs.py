@@ -27,7 +27,7 @@ def watch(local_session) -> None:
         def create(wrapped, _client, arguments, request):
             # The SDK adds to the request while the job runs.
             asked = json.loads(json.dumps(request, default=str))
-            _warn(operation, asked)
+            refused = _warn(operation, asked)
             record = {
                 "kind": kind,
                 "name": request[name_member],
@@ -41,7 +41,7 @@ def watch(local_session) -> None:
             try:
                 return wrapped(*arguments, **request)
             except BaseException as error:
-                told = failures.remember(error, kind, request[name_member])
+                told = failures.remember(error, kind, request[name_member], refused)
                 record["error"] = told or str(error) or type(error).__name__
                 raise
             finally:
@@ -61,8 +61,25 @@ def watch(local_session) -> None:
     )
 
 
-def _warn(operation: str, request: dict) -> None:
+def leave_no_model_behind(utils) -> None:
+    """Let a failed training job leave no ``model.tar.gz``, as on AWS; its output data it leaves.
+
+    The SDK packs what there is in any case (``sagemaker/local/image.py``, ``retrieve_artifacts``).
+    Called when a process imports ``sagemaker.local.utils``.
+    """
+
+    def move(wrapped, _, arguments, options):
+        if isinstance(sys.exc_info()[1], RuntimeError):  # raised by the job, on its way
+            Path(arguments[0], "model.tar.gz").unlink(missing_ok=True)
+        return wrapped(*arguments, **options)
+
+    wrapt.wrap_function_wrapper(utils, "move_to_destination", move)
+
+
+def _warn(operation: str, request: dict) -> list[str]:
     """Say what AWS would refuse, and what has no effect: in local mode the SDK checks nothing.
+
+    Return what AWS would refuse.
 
     The emulator knows it. Where it does not answer, the job runs as it would with the SDK alone.
     """
@@ -74,3 +91,4 @@ def _warn(operation: str, request: dict) -> None:
         ]
     for warning in warnings:
         print(warning, file=sys.stderr, flush=True)
+    return [warning for warning in warnings if not warning.startswith("Note: ")]

@@ -68,7 +68,7 @@ def show_in_terminal(kind: type, error: BaseException, trace) -> bool:
 def _cell(shell, filename: str) -> str:
     """Return what IPython calls the cell that it has run as a file, else the file's name."""
     known = shell.compile.format_code_name(filename)
-    return " ".join(known).replace("Cell In", "Cell ") if known else os.path.relpath(filename)
+    return f"cell {known[1].removeprefix('In')}" if known else os.path.relpath(filename)
 
 
 def _headline(kind, explained: failures.Explained) -> str:
