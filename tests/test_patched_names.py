@@ -265,7 +265,12 @@ def test_all_that_is_patched_or_leaned_on_is_there():
             "emulator/client/local_serving.py",
             "sagemaker.local.local_session.LocalSagemakerClient.create_transform_job",
         ),
-        ("emulator/client/connection.py", "_showtraceback"),
+        ("emulator/client/screen.py", "_showtraceback"),
+        (
+            "emulator/client/outputs.py",
+            "sagemaker.processing.Processor._normalize_outputs",
+        ),
+        ("emulator/client/local_jobs.py", "sagemaker.local.utils.move_to_destination"),
         ("account/hook.py", "sagemaker.session.Session.get_caller_identity_arn"),
         ("account/hook.py", "sagemaker.session.generate_default_sagemaker_bucket_name"),
         ("pins.py", "pip._internal.commands.install.InstallCommand.get_requirements"),

@@ -120,18 +120,25 @@ def _failure(path: Path, error) -> Failure:
     notebook = read(path)
     cell = next(c for c in code_cells(notebook) if c.metadata.papermill.exception)
     parts = [_COLORS.sub("", part).rstrip() for part in error.traceback]
-    # The exception's own text comes after its frames; `workshop.connect()` has the error of the
-    # job that failed put after that.
-    ends = [n for n, part in enumerate(parts) if part.startswith(error.ename)]
-    end = ends[-1] if ends else len(parts) - 1
-    where = [part for part in parts[:end] if re.match(r"(Cell In|Input In|File <ipython)", part)]
+    # After `workshop.connect()` an error of AWS or a job is told in parts before the error output
+    # (workshop/emulator/client/screen.py).
+    told = [
+        output.metadata.get("workshop_error") for output in cell.outputs if "metadata" in output
+    ]
+    in_parts = next(filter(None, reversed(told)), None)
+    if in_parts:
+        where, job_error = [in_parts["where"]], in_parts["job_error"]
+        said = parts[-1] if job_error else f"{error.ename}: {error.evalue}"
+    else:
+        where = [part for part in parts if re.match(r"(Cell In|Input In|File <ipython)", part)]
+        said, job_error = parts[-1] if parts else error.ename, ""
     return Failure(
         cell=code_cells(notebook).index(cell) + 1,
         source=cell.source,
         printed=printed_by(cell),
-        error=parts[end] if parts else error.ename,
+        error=said,
         where="\n".join(where),
-        job_error="\n".join(parts[end + 1 :]).strip(),
+        job_error=job_error.strip(),
     )
 
 

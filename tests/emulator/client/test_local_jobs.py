@@ -53,8 +53,9 @@ def test_what_aws_would_refuse_and_what_has_no_effect_is_said(local_mode, tmp_pa
     local_mode.answer = lambda: print("answered", file=sys.stderr)
     local_mode.create_processing_job(**REQUEST)
     first, second, third = capsys.readouterr().err.splitlines()
-    assert first.startswith(
-        "AWS would refuse this job: 1 validation error detected: Value 'my_job'"
+    assert first == (
+        'AWS would refuse this job: ProcessingJobName is "my_job": use letters, digits and '
+        "hyphens, and begin and end with a letter or a digit, such as 'my-job'."
     )
     assert second == (
         "Note: NetworkConfig.EnableNetworkIsolation has no effect here: local mode gives the job "

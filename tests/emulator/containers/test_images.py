@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import metadata
 
 import pytest
@@ -142,12 +143,15 @@ def test_spark_trains_nothing(installed):
         ("sagemaker-xgboost:1.3-1", "XGBoost 1.3; this machine plays it with XGBoost 3.0.5."),
         ("sagemaker-spark-processing:3.1-cpu-py37-v1.0", "Spark 3.1; this machine plays it with"),
         ("sagemaker-spark-processing:3.5-cpu-py312-v1.0", None),
+        ("sagemaker-spark-processing:3.5-cpu-py39-v1.0", "Python 3.9; this machine plays it with"),
         ("sagemaker-xgboost:3.0-5", None),
+        ("sagemaker-xgboost:3.0-5-cpu-py3", None),
         ("torchvision:latest", None),
         ("unknown:1.0", None),
     ],
 )
-def test_another_version_is_noted(installed, image, note):
+def test_another_version_is_noted(installed, monkeypatch, image, note):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     installed(torch="2.13.0+cpu", xgboost_cpu="3.0.5", pyspark="3.5.9")
     found = images.note(f"{ECR}/{image}")
     assert found is None if note is None else note in found

@@ -25,10 +25,10 @@ def connect() -> None:
     os.environ.update(settings)
     for key in os.environ.keys() - settings.keys():
         del os.environ[key]
-    from workshop.emulator.client import hook
+    from workshop.emulator.client import hook, screen
 
     hook.install()
-    _show_job_error_last_in_notebook(hook)
+    screen.watch_notebook()
     print(
         "Connected to the emulated AWS on this machine: no account, no cost.\n"
         "It answers all calls to AWS, and the jobs run here."
@@ -109,22 +109,3 @@ def _write(name: str, text: str) -> Path:
     if not path.exists() or path.read_text() != text:
         files.write(path, text)
     return path
-
-
-def _show_job_error_last_in_notebook(hook) -> None:
-    """In IPython: after the SDK's traceback of a failed job, the job's own error.
-
-    It is shown as IPython shows one (``IPython/core/interactiveshell.py``, ``set_custom_exc``,
-    ``InteractiveTB`` and ``_showtraceback``).
-    """
-    try:
-        shell = get_ipython()  # type: ignore[name-defined]
-    except NameError:
-        return
-
-    def show(shell, kind, value, traceback, tb_offset=None):
-        lines = shell.InteractiveTB.structured_traceback(kind, value, traceback, tb_offset)
-        error = hook.job_error(value)
-        shell._showtraceback(kind, value, [*lines, f"\n{error}"] if error else lines)
-
-    shell.set_custom_exc((RuntimeError,), show)

@@ -12,7 +12,6 @@ every Python library that opens one does it with the ``socket`` module.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import http.client
 import json
@@ -195,27 +194,25 @@ def _explain(http_response, parsed, **_) -> None:
         parsed["Error"]["Message"] = unquote(message)
 
 
-def _show_job_error() -> None:
-    """At exit, after the SDK's traceback of a failed job: the job's own error."""
-    error = job_error(getattr(sys, "last_value", None))
-    if error:
-        print(f"\n{error}", file=sys.stderr)
+def _show_errors_short() -> None:
+    """Show an error of a script short, when it comes: what that takes is imported then."""
+    as_usual = sys.excepthook
+
+    def show(kind, error, trace) -> None:
+        from workshop.emulator.client import screen
+
+        if not screen.show_in_terminal(kind, error, trace):
+            as_usual(kind, error, trace)
+
+    sys.excepthook = show
 
 
-def job_error(error: BaseException | None) -> str | None:
-    """Return the job's own error, when ``error`` is what the SDK raises for a failed local job.
+def _tells_more_than_a_page(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the SDK's log is more than the name of a page on all errors.
 
-    The SDK raises ``RuntimeError: Failed to run: ['docker', 'compose', …]``
-    (``sagemaker/local/image.py``, ``_stream_output``). The docker stand-in leaves the error of
-    the last failed job of this process in a file.
+    (``sagemaker/session.py``, ``troubleshooting``)
     """
-    if not (isinstance(error, RuntimeError) and str(error).startswith("Failed to run: ['docker'")):
-        return None
-    try:
-        with open(f"{os.environ['WORKSHOP_FAILURES']}/{os.getpid()}", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return None
+    return "troubleshooting guide for common errors" not in str(record.msg)
 
 
 _installed = False
@@ -235,6 +232,7 @@ def install() -> None:
     wrapt.register_post_import_hook(_look_when_there_is_news, "sagemaker.session")
     # Where the SDK was imported before: no traceback for each report that is refused.
     logging.getLogger(telemetry).setLevel(logging.CRITICAL)
+    logging.getLogger("sagemaker").addFilter(_tells_more_than_a_page)
     # No note at every client on where it found the settings that we made.
     for name in ("sagemaker.config", "botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -243,10 +241,14 @@ def install() -> None:
         wrapt.register_post_import_hook(restart, "botocore.handlers")
         local_jobs = "workshop.emulator.client.local_jobs:watch"
         wrapt.register_post_import_hook(local_jobs, "sagemaker.local.local_session")
+        artifacts = "workshop.emulator.client.local_jobs:leave_no_model_behind"
+        wrapt.register_post_import_hook(artifacts, "sagemaker.local.utils")
+        outputs = "workshop.emulator.client.outputs:watch"
+        wrapt.register_post_import_hook(outputs, "sagemaker.processing")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         serving = "workshop.emulator.client.local_serving:watch"
         wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
-        atexit.register(_show_job_error)
+        _show_errors_short()
 
 
 def _add_handlers(handlers) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import wrapt
 
 from workshop.emulator import files
-from workshop.emulator.client import daemon, hook
+from workshop.emulator.client import daemon, failures
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.settings import REFUSES
 
@@ -43,7 +43,8 @@ def watch(local_session) -> None:
             try:
                 return wrapped(*arguments, **request)
             except BaseException as error:
-                record["error"] = hook.job_error(error) or str(error) or type(error).__name__
+                told = failures.remember(error, kind, request[name_member], refused)
+                record["error"] = told or str(error) or type(error).__name__
                 raise
             finally:
                 files.write(file, json.dumps(record | {"ended": time.time()}))
@@ -60,6 +61,21 @@ def watch(local_session) -> None:
         "LocalSagemakerClient.create_training_job",
         recording("training", "CreateTrainingJob", "TrainingJobName"),
     )
+
+
+def leave_no_model_behind(utils) -> None:
+    """Let a failed training job leave no ``model.tar.gz``, as on AWS; its output data it leaves.
+
+    The SDK packs what there is in any case (``sagemaker/local/image.py``, ``retrieve_artifacts``).
+    Called when a process imports ``sagemaker.local.utils``.
+    """
+
+    def move(wrapped, _, arguments, options):
+        if isinstance(sys.exc_info()[1], RuntimeError):  # raised by the job, on its way
+            Path(arguments[0], "model.tar.gz").unlink(missing_ok=True)
+        return wrapped(*arguments, **options)
+
+    wrapt.wrap_function_wrapper(utils, "move_to_destination", move)
 
 
 def _warn(operation: str, request: dict) -> list[str]:

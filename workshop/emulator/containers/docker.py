@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
 
 def _up(file: Path) -> int:
     output = _Output()
-    failure = _failure_file()
+    failure = _kept_for_caller("failures")
     failure.unlink(missing_ok=True)
     sdk = os.getppid()
     clean_up = None
@@ -81,7 +81,8 @@ def _up(file: Path) -> int:
         clean_up = _Leftovers(file, services, sdk)
         hosts = [_host(name, service, file.parent) for name, service in services.items()]
         for note in sorted({note for host in hosts if (note := images.note(host.image))}):
-            output.write(f"{note}\n".encode())
+            if _is_news(note):
+                output.write(f"{note}\n".encode())
         kind, name = _about(hosts[0])
         job = engine.Job(hosts, name=name, kind=kind)
 
@@ -186,13 +187,23 @@ def _about(host: engine.Host) -> tuple[str, str]:
     return "processing", ""
 
 
-def _failure_file() -> Path:
-    """Where the error of the last failed job of the process that called us is kept."""
-    folder = state.folder("failures")
+def _kept_for_caller(kind: str) -> Path:
+    """Where the error of the last failed job, or the notes told, of our caller's process are."""
+    folder = state.folder(kind)
     for path in folder.iterdir():
         if not _alive(int(path.name)):
             path.unlink(missing_ok=True)
     return folder / str(os.getppid())
+
+
+def _is_news(note: str) -> bool:
+    """Tell whether a note is new to the process that called us, and keep that it is told."""
+    file = _kept_for_caller("told")
+    told = file.read_text().splitlines() if file.exists() else []
+    if note in told:
+        return False
+    file.write_text("\n".join([*told, note]))
+    return True
 
 
 # --- output -------------------------------------------------------------------------------

@@ -22,13 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workshop.emulator import files, state
-from workshop.emulator.containers import images, outputs, sandbox
+from workshop.emulator.containers import host_error, images, outputs, sandbox
 from workshop.emulator.containers.disk import Disk, Missing
+from workshop.emulator.containers.host_error import Result
 from workshop.emulator.containers.installer import Installer
 from workshop.emulator.errors import WorkshopError
 
 #: Seconds a host has to end by itself after SIGTERM, where nothing else is said.
 GRACE = 5.0
+
+#: Lines of the SDK's start-up script that nobody can act on (``sagemaker/processing.py``,
+#: ``_generate_framework_script``).
+_NOISE = re.compile(
+    rb"(?m)^(AWS CLI is not installed\. Skipping CodeArtifact login\."
+    rb"|CodeArtifact repository not specified\. Skipping login\."
+    rb"|WARNING: Skipping typing as it is not installed\.)\r?\n"
+)
 
 #: Settings of the learner's machine that a host needs to reach a package index. What may be
 #: installed is for the job to say: constraints are none of them.
@@ -68,19 +77,6 @@ class RunningJob:
     kind: str
     started: float  # seconds since the epoch
     last_line: str  # the last line it wrote that is not empty
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a job ended: the exit code of the first host that failed, else 0, and its error.
-
-    ``error`` is one sentence with the last traceback that the host wrote, or with its last lines.
-    ``unseen`` is what of it does not stand at the end of the output anyway.
-    """
-
-    exit_code: int
-    error: str = ""
-    unseen: str = ""
 
 
 class Job:
@@ -186,6 +182,7 @@ class Job:
                 for key, _ in selector.select(timeout=0.2):
                     data = os.read(key.fd, 65536)
                     lines, pending[key.data] = _whole_lines(pending[key.data] + data, not data)
+                    lines = _NOISE.sub(b"", lines)
                     if lines:
                         log.write(self.label(key.data, lines))
                         write(key.data, lines)
@@ -200,7 +197,7 @@ class Job:
                     self._signal(signal.SIGUSR1)
         missing = self._settle(write)
         if first_failure is not None:
-            return _failure(*first_failure, log_file)
+            return host_error.of(*first_failure, log_file)
         return Result(1, missing, missing) if missing else Result(0)
 
     def _settle(self, write: Callable[[str, bytes], None]) -> str:
@@ -390,7 +387,7 @@ def running() -> list[RunningJob]:
             if _abandoned(folder):
                 continue
             about = json.loads((folder / "job.json").read_text())
-            tail = _tail(folder / "log", 4096).decode(errors="replace")
+            tail = host_error.tail(folder / "log", 4096).decode(errors="replace")
         except OSError:
             continue  # it ended just now
         lines = [line for line in tail.splitlines() if line.strip()]
@@ -437,54 +434,3 @@ def _whole_lines(data: bytes, ended: bool) -> tuple[bytes, bytes]:
     # A carriage return ends a line too: progress bars.
     end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
     return data[:end], data[end:]
-
-
-def _tail(path: Path, size: int) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-        return file.read()
-
-
-_TRACEBACK = "Traceback (most recent call last):"
-_CHAINS = (
-    "During handling of the above exception, another exception occurred:",
-    "The above exception was the direct cause of the following exception:",
-)
-#: How much of the output stands for the error of a host that wrote no traceback.
-_LAST_LINES = 10
-#: What others write after the error: the training toolkit, and Python itself with ``-v``.
-_AFTERWARDS = re.compile(
-    r"(?m)^(\d{4}-\d\d-\d\d [\d:,]+ sagemaker-training-toolkit "
-    r"|# (clear|destroy|cleanup|restore)\b)"
-)
-
-
-def _failure(host: str, code: int, log: Path) -> Result:
-    """Find the error in a host's output.
-
-    What others write after the script's traceback is cut.
-    """
-    text = _tail(log, 1 << 20).decode(errors="replace").rstrip()
-    own = re.findall(rf"(?m)^{re.escape(host)} \| (.*)$", text)
-    if own:  # one of several hosts: what the others wrote may stand between its lines
-        text = "\n".join(own)
-    how = f"{host} exited with code {code}."
-    if code > 128:
-        try:
-            how = f"{host} was ended by signal {code - 128} ({signal.Signals(code - 128).name})."
-        except ValueError:
-            pass
-        if code == 128 + signal.SIGKILL:
-            how += " A machine does that when it has no memory left."
-    start = text.rfind(_TRACEBACK)
-    if start < 0:
-        lines = [line for line in text.splitlines() if not _AFTERWARDS.match(line)]
-        last = "\n".join(lines[-_LAST_LINES:]).strip()
-        error = f"{last}\n{how}".strip()
-        return Result(code, error, unseen=how if text.endswith(last) else error)
-    while text[:start].rstrip().endswith(_CHAINS) and text.rfind(_TRACEBACK, 0, start) >= 0:
-        start = text.rfind(_TRACEBACK, 0, start)
-    afterwards = _AFTERWARDS.search(text, start)
-    end = afterwards.start() if afterwards else len(text)
-    error = f"{how}\n{text[start:end].rstrip()}"
-    return Result(code, error, unseen=error if afterwards else "")

@@ -187,15 +187,23 @@ def _has(program: str, uri: str) -> str:
 
 
 def note(uri: str) -> str | None:
-    """Return one sentence when this machine plays the image in another version, else None."""
+    """Return one sentence when this machine plays the image in other versions, else None."""
     framework = known().get(repository(uri))
-    asked = re.match(r"\d+(\.\d+)+", uri.rpartition(":")[2])
+    tag = uri.rpartition(":")[2]
+    asked, python = re.match(r"\d+(\.\d+)+", tag), re.search(r"-py(\d)(\d+)\b", tag)
     here = _installed(framework) if framework else None
-    if not (asked and here) or here.split(".")[:2] == asked[0].split(".")[:2]:
+    image, machine = [], []
+    if asked and here and here.split(".")[:2] != asked[0].split(".")[:2]:
+        image.append(f"{framework.title} {asked[0]}")
+        machine.append(f"{framework.title} {here}")
+    if here and python and (int(python[1]), int(python[2])) != sys.version_info[:2]:
+        image.append(f"Python {python[1]}.{python[2]}")
+        machine.append(f"Python {sys.version_info[0]}.{sys.version_info[1]}")
+    if not image:
         return None
     return (
-        f"Note: the image has {framework.title} {asked[0]}; this machine plays it with "
-        f"{framework.title} {here}."
+        f"Note: the image has {' and '.join(image)}; this machine plays it with "
+        f"{' and '.join(machine)}."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -250,7 +249,7 @@ def test_local_mode_warns_of_all_that_aws_would_refuse():
         "CreateProcessingJob",
         {"ProcessingJobName": "my_job", "ProcessingInputs.0.S3Input.LocalPath": "/data"},
     )
-    assert name.startswith("AWS would refuse this job: 1 validation error detected: Value 'my_job'")
+    assert name.startswith('AWS would refuse this job: ProcessingJobName is "my_job": use letters')
     assert path.startswith("AWS would refuse this job: Invalid LocalPath '/data'.")
     assert "\n" not in name + path
     (wait,) = local("CreateTrainingJob", {"StoppingCondition.MaxWaitTimeInSeconds": 60})
@@ -269,7 +268,46 @@ def test_local_mode_warns_as_aws_refuses(row):
 
 def test_a_local_request_without_a_role_gives_a_warning():
     (warning,) = local("CreateTrainingJob", {"RoleArn": GONE})
-    assert re.search(r"Value null at 'roleArn' .* RoleArn: it is required\.$", warning)
+    assert warning == "AWS would refuse this job: RoleArn is not given: it is required."
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"ProcessingOutputConfig.Outputs.0.S3Output.LocalPath": "s3://bucket/out/"},
+            "source and destination are swapped: of an output, source is the folder",
+        ),
+        (
+            {
+                "ProcessingInputs.0.S3Input.LocalPath": "s3://bucket/in/",
+                "ProcessingInputs.0.S3Input.S3Uri": "file:///opt/ml/processing/in",
+            },
+            "of an input, destination is the folder",
+        ),
+        (
+            {"ProcessingInputs.0.S3Input.LocalPath": "s3://bucket/in/"},
+            "of an input, destination is the folder",
+        ),
+        (
+            {"ProcessingOutputConfig.Outputs.0.S3Output.S3UploadMode": "EndOfjob"},
+            "S3UploadMode is \"EndOfjob\": give 'EndOfJob'.",
+        ),
+    ],
+)
+def test_what_is_swapped_or_unknown_is_named_in_one_sentence(changes, told):
+    (warning,) = local("CreateProcessingJob", changes)
+    assert told in warning
+    assert "/opt/ml/processing/s3:" not in warning and "\n" not in warning
+
+
+def test_a_swapped_input_is_named():
+    changes = {
+        "ProcessingInputs.0.S3Input.LocalPath": "s3://bucket/in/",
+        "ProcessingInputs.0.S3Input.S3Uri": "https://opt/ml/processing/in",
+    }
+    refused = operations.check("CreateProcessingJob", changed("CreateProcessingJob", changes), None)
+    assert "source and destination are swapped: of an input" in refused.message
 
 
 def test_importing_takes_neither_boto3_nor_botocore():

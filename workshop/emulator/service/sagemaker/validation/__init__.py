@@ -7,9 +7,11 @@ by hand (``rules``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from workshop.emulator.service.sagemaker.validation.mends import quoted
 from workshop.emulator.service.sagemaker.validation.model import Problem, violations_of
 from workshop.emulator.service.sagemaker.validation.rules import Rule, World
 from workshop.emulator.settings import REFUSES
@@ -49,10 +51,25 @@ def warnings(operation: str, request: dict, rules: Sequence[Rule] = ()) -> list[
     """
     request = _as_on_aws(request)
     found = list(violations_of(operation, request))
-    problems = [violation.problem() for violation in found]
+    told = [
+        f"{one.field} is {_value(request, one.field)}: {one.mend.removeprefix(f'{one.field}: ')}"
+        for one in found
+    ]
     if all(violation.kind == "constraint" for violation in found):
-        problems += [problem for rule in rules for problem in rule(request, None)]
-    return [REFUSES + problem.message.replace("\n", " ") for problem in problems]
+        problems = [problem for rule in rules for problem in rule(request, None)]
+        told += [re.sub(r"[.]?\n", ". ", problem.message) for problem in problems]
+    return [f"{REFUSES}{sentence}" for sentence in told]
+
+
+def _value(request: dict, field: str) -> str:
+    """Return a request's value as a message shows it; ``field`` is as in ``Problem``."""
+    value: Any = request
+    for name, number in re.findall(r"([^.\[\]]+)|\[(\d+)\]", field):
+        try:
+            value = value[name or int(number)]
+        except (KeyError, IndexError, TypeError):
+            return "not given"
+    return "not given" if value is None else quoted(value)
 
 
 def _as_on_aws(value: Any, key: str = "") -> Any:

@@ -153,11 +153,27 @@ def local_paths(request: dict, _world) -> Iterator[Problem]:
             rest = path.removeprefix("/opt/ml").removeprefix("/processing")
             parts = [part for part in rest.split("/") if part not in ("", ".", "..")]
             like = _PROCESSING_PATH + ("/".join(parts) or "data")
-            yield _refuse(
-                field,
-                f"Invalid LocalPath {path!r}. It must begin with {_PROCESSING_PATH}",
-                f"give {like!r}, for example, and use the same path in your script.",
-            )
+            mend = f"give {like!r}, for example, and use the same path in your script."
+            if path.startswith("s3://"):
+                mend = _address_as_path(field, place)
+            words = f"Invalid LocalPath {path!r}. It must begin with {_PROCESSING_PATH}"
+            yield _refuse(field, words, mend)
+
+
+def _address_as_path(field: str, place: dict) -> str:
+    """Say what is wrong where an address in S3 stands for a folder in the container."""
+    folder = f"the folder in the container, such as '{_PROCESSING_PATH}data'"
+    if "S3Output." in field:
+        return (
+            f"source and destination are swapped: of an output, source is {folder}, and "
+            "destination the address in S3."
+        )
+    if not (place.get("S3Uri") or "").startswith("s3://"):
+        return (
+            "source and destination are swapped: of an input, source is the address in S3, and "
+            f"destination {folder}."
+        )
+    return f"of an input, destination is {folder}."
 
 
 def unique_names(request: dict, _world) -> Iterator[Problem]:

@@ -1,0 +1,169 @@
+"""Tells an error of AWS, of the SDK or of a job in a few lines, from what Python has of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import sysconfig
+import textwrap
+import traceback
+from dataclasses import dataclass
+
+from workshop.emulator.client import advice
+from workshop.emulator.errors import WorkshopError
+
+_OTHERS = ("sagemaker", "sagemaker_core", "botocore", "boto3", "s3transfer")
+#: So wide is a line of the box.
+_WIDTH = 100
+_REASON = re.compile(
+    r"Error for (?P<kind>[\w ]+?) job (?P<name>\S+): (?P<status>\w+)\.(?: Reason: (?P<reason>.*?))?"
+    r"(?:\. Check troubleshooting guide for common errors: \S+)?",
+    re.DOTALL,
+)
+#: What the title tells already (``botocore/exceptions.py``, ``ClientError``).
+_CALLING = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: ")
+#: How the training toolkit tells the error of a script.
+_TOOLKIT = re.compile(r'ErrorMessage "(.*)"\nCommand ', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An error in a few lines."""
+
+    title: str  # what failed
+    where: str  # the file, the number of the line, and the line itself; "" when not known
+    error: str
+    step: str  # what to do next, or ""
+    raised: str  # the learner's line that raised it, as in ``where``
+    job_error: str  # all that the job's script said of its error, or ""
+
+    def text(self) -> str:
+        """Return the box: at most 11 lines."""
+        step = f"Next: {self.step}" if self.step else ""
+        parts = ((self.title, 2), (self.where, 2), (self.error, 3), (step, 4))
+        return "\n".join(line for part, most in parts for line in _wrapped(part, most))
+
+
+def remember(error: BaseException, kind: str, name: str, warnings: list[str]) -> str:
+    """Note at an error of the SDK's local mode which job failed; return the job's own error.
+
+    ``warnings`` are what AWS would refuse in the job: likely why it failed.
+
+    The SDK raises ``RuntimeError: Failed to run: ['docker', 'compose', …]``
+    (``sagemaker/local/image.py``, ``_stream_output``). The docker stand-in leaves the error of
+    the last failed job of this process in a file; "" where a real Docker ran the job.
+    """
+    text = ""
+    if isinstance(error, RuntimeError) and str(error).startswith("Failed to run: ['docker'"):
+        try:
+            file = f"{os.environ['WORKSHOP_FAILURES']}/{os.getpid()}"
+            with open(file, errors="replace") as content:
+                text = content.read()
+        except OSError:
+            pass
+        error._workshop_job = (kind, name, text, warnings)
+    return text
+
+
+def explain(error: BaseException | None, cell=lambda filename: filename) -> Explained | None:
+    """Return an error in a few lines; None for one that AWS, the SDK and jobs did not cause.
+
+    ``cell`` returns how to call the file of a learner's line.
+    """
+    if error is None or isinstance(error, WorkshopError) or not isinstance(error, Exception):
+        return None
+    chain = _chain(error)
+    raised = _raised(error, cell)
+    for one in chain:
+        if hasattr(one, "_workshop_job"):
+            kind, name, told, warnings = one._workshop_job
+            return _of_job(kind, name, told or str(one), raised, *warnings[:1])
+        match = _REASON.fullmatch(str(one))
+        if match and type(one).__name__ == "UnexpectedStatusException":
+            reason = match["reason"] or match["status"]
+            told = _TOOLKIT.search(reason)
+            told = told[1] if told else reason.removeprefix("AlgorithmError: ")
+            return _of_job(match["kind"].lower(), match["name"], told, raised)
+    if not any(_is_by_others(one) for one in chain):
+        return None
+    refused = next((one for one in chain if hasattr(one, "operation_name")), None)
+    names = {type(one).__name__ for one in chain}
+    title = f"The call did not work: {type(error).__name__}."
+    if refused is not None:
+        code = refused.response.get("Error", {}).get("Code", "")
+        names.add(code)
+        title = f"AWS refused {refused.operation_name}: {code}."
+    text = str(error)
+    step = advice.next_step(advice.REQUESTS, names, text)
+    text = _CALLING.sub("", text)
+    told, _, mend = text.rpartition("\n")
+    if refused is not None and told and not step:  # the emulator's own advice is the last line
+        text, step = told, mend
+    return Explained(title, raised, " ".join(text.split()), step, raised, "")
+
+
+def _of_job(kind: str, name: str, told: str, raised: str, warning: str = "") -> Explained:
+    where, error = script_error(told)
+    step = warning or advice.next_step(advice.JOBS, set(), error)
+    place = raised.partition(":")[0]
+    title = f"The {kind} job {name} failed{f' ({place})' if place else ''}."
+    return Explained(title, where, error, step, raised, told)
+
+
+_FRAME = re.compile(r'(?m)^ *File "([^"\n]+)", line (\d+)(?:, in .*)?\n(?: {2,}(\S.*))?')
+_ERROR = re.compile(r"(?m)^(?!Traceback|Command )[A-Za-z_][\w.]*(?:: .*)?$")
+_PARSER = re.compile(r"(?m)^\S+: error: .*$")
+
+
+def script_error(told: str) -> tuple[str, str]:
+    """Return where a job's script failed, "" when not known, and with which error.
+
+    ``told`` is what the script said: its last traceback, or its last lines.
+    """
+    frames = list(_FRAME.finditer(told))
+    if frames:
+        own = [one for one in frames if one[1].startswith("/opt/ml/")] or frames
+        where = f"{os.path.basename(own[-1][1])}, line {own[-1][2]}"
+        where += f": {own[-1][3]}" if own[-1][3] else ""
+        errors = list(_ERROR.finditer(told, frames[-1].end()))
+        if errors:
+            return where, errors[0][0]
+    parsers = list(_PARSER.finditer(told))
+    if parsers:
+        return "", parsers[-1][0]
+    return "", " ".join(told.splitlines()[-3:])
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in found:
+        found.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return found
+
+
+_LIBRARIES = tuple({*site.getsitepackages(), *map(sysconfig.get_path, ("stdlib", "purelib"))})
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _is_by_others(error: BaseException) -> bool:
+    """Tell whether an error came out of boto3 or the SDK."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _OTHERS:
+            return True
+    return False
+
+
+def _raised(error: BaseException, cell) -> str:
+    """Return the innermost line of a learner's own code in an error's traceback."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith((*_LIBRARIES, _PACKAGE, "<frozen")):
+            return f"{cell(frame.filename)}, line {frame.lineno}: {(frame.line or '').strip()}"
+    return ""
+
+
+def _wrapped(text: str, most: int) -> list[str]:
+    """Return a text in at most so many lines; a longer one is cut."""
+    return textwrap.wrap(text, _WIDTH, max_lines=most, placeholder=" …", subsequent_indent="  ")
