@@ -174,3 +174,14 @@ def make_wheel():
                 wheel.writestr(path, text)
 
     return make
+
+
+@pytest.fixture
+def in_notebook():
+    """Make this process look like the kernel of a notebook."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.kernel = object()  # what tells a notebook from a terminal
+    yield shell
+    InteractiveShell.clear_instance()

@@ -43,6 +43,7 @@ def cells(look: Look) -> list[Cell]:
         now = ran.get(cell.get("id"), saved)
         outputs = cell.get("outputs", ()) if now == saved else ()
         found.append(Cell(now, "\n".join(map(_output_text, outputs)) if outputs else None))
+    look.saw_file(look.notebook.name, "\n\n".join(cell.source for cell in found).encode())
     return found
 
 

@@ -47,6 +47,7 @@ def below(look: Look, uri: str) -> dict[str, S3Object]:
             if not key.endswith("/"):
                 modified = item["LastModified"].timestamp()
                 found[relative] = S3Object(f"s3://{bucket}/{key}", modified, item["Size"])
+                look.saw_object(f"s3://{bucket}/{key}")
     except client.exceptions.NoSuchBucket:
         pass
     return found
