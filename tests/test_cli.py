@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from types import SimpleNamespace
+from datetime import datetime
 
 import psutil
 import pytest
@@ -48,7 +48,7 @@ def test_help_is_quick_and_plain():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - began < 3
     assert found.stdout.endswith("heavy: []\n")
-    verbs = "run test start exec check hint progress reset doctor data clean build"
+    verbs = "run test start exec check hint compare progress reset doctor data clean build"
     for verb in verbs.split():
         assert f"\n  {verb} " in found.stdout
     assert found.stdout.isascii()
@@ -234,8 +234,7 @@ def test_hints_climb_and_progress_counts_them(own):
     again = lab("hint", "1.3", "--rung", "1", env=own)
     assert again.stdout.startswith("### Hint 1 of ")
     table = lab("progress", env=own).stdout.splitlines()
-    assert table[0].split() == ["Task", "State", "Hints", "Minutes", "Title"]
-    assert table[3].startswith("1.3   not checked  2 of ")
+    assert table[4].startswith("    1.3   not checked    2 of 4 hints ")
     assert f"0 of {len(manifest.tasks())} tasks passed, 2 hints opened, 0 minutes." in table
 
 
@@ -261,6 +260,8 @@ def test_progress_for_instructors(own):
         "meant_minutes": 5,
         "minutes": None,
         "passed": None,
+        "evidence": {},
+        "latest": None,
     }
 
 
@@ -276,18 +277,46 @@ def test_unknown_tasks_and_sections(own, verb, wrong):
 
 
 @pytest.mark.parametrize(
-    ("states", "status"),
+    ("states", "before", "status"),
     [
-        (["passed"], 0),
-        (["passed", "passed"], 0),
-        (["passed", "not yet"], 1),
-        (["not attempted"], 1),
+        (["passed"], None, 0),
+        (["passed", "passed"], None, 0),
+        (["passed", "not yet"], None, 1),
+        (["not attempted"], None, 1),
+        (["passed", "not yet"], datetime.now(), 0),  # a pass stays
     ],
 )
-def test_the_status_of_check(monkeypatch, states, status):
-    outcomes = [SimpleNamespace(state=state) for state in states]
-    monkeypatch.setattr(checks, "show", lambda task: outcomes)
-    assert CliRunner().invoke(cli.app, ["check", "1"]).exit_code == status
+def test_the_status_of_check(monkeypatch, states, before, status):
+    outcomes = [checks.Outcome("1.1", state, "", passed_before=before) for state in states]
+    monkeypatch.setattr(checks, "show", lambda *tasks: outcomes)
+    assert CliRunner().invoke(cli.app, ["check", "1.1", "1.2"]).exit_code == status
+
+
+def test_a_pass_stays_after_clean_and_with_a_broken_file_until_reset(own, tmp_path):
+    here = tmp_path / "lab"
+    shutil.copytree(ROOT / "final" / "Lab1-Unit-Testing", here)
+    found = lab("check", "1.5", env=own, cwd=here)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.endswith("  compare    your code with ours: ./lab compare 1.5\n")
+    assert lab("clean", "--yes", env=own).returncode == 0
+    with open(here / "script_processing" / "preprocessing.py", "a") as script:
+        script.write("print(\n")
+    found = lab("check", "1.5", env=own, cwd=here)
+    assert found.returncode == 0
+    head, _, broken, *_ = found.stdout.splitlines()
+    assert "start by itself: passed on 2" in head and head.endswith("; today: not yet")
+    assert broken.startswith("  found      your file does not run: line ")
+    shown = lab("progress", env=own).stdout
+    assert "    1.5   passed " in shown and "today not: your file does not run: line " in shown
+    assert lab("compare", "1.5", env=own, cwd=here).stdout.startswith("### Task 1.5 · ")
+
+
+def test_several_tasks_in_one_check(own, tmp_path):
+    shutil.copytree(ROOT / "Lab1-Unit-Testing", tmp_path / "lab")
+    found = lab("check", "1.1", "1.2", env=own, cwd=tmp_path / "lab")
+    assert found.returncode == 1
+    assert found.stdout.startswith("task 1.1 · ") and "\ntask 1.2 · " in found.stdout
+    assert found.stdout.endswith("\n0 of 2 tasks passed\n")
 
 
 def test_check_finds_the_lab_from_where_it_is_called(own, tmp_path):
@@ -296,7 +325,7 @@ def test_check_finds_the_lab_from_where_it_is_called(own, tmp_path):
     assert found.returncode == 1
     assert found.stdout.startswith("task 1.3 · Tell the job where its input is: not yet\n")
     assert str(tmp_path / "lab") in found.stdout
-    assert "next       hint 1 of 4: ./lab hint 1.3" in found.stdout
+    assert found.stdout.endswith("next       hint 1 of 4: ./lab hint 1.3\n")
 
 
 def test_clean_leaves_progress_and_kept_work(own, tmp_path):

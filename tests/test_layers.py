@@ -22,7 +22,8 @@ LAYERS = (
     ("workshop.account",),
     ("workshop.course",),
     ("workshop.pins", "workshop.prices", "workshop.variables"),
-    (EMULATOR, "workshop.paths", "workshop.terminal"),
+    ("workshop.terminal",),
+    (EMULATOR, "workshop.paths", "workshop.place"),
 )
 LAYERS_OF_EMULATOR = (
     (f"{EMULATOR}.client", f"{EMULATOR}.service"),  # they meet over HTTP

@@ -155,15 +155,20 @@ def interrupt(
 
 @app.command()
 def check(
-    task: Annotated[
-        str | None, typer.Argument(metavar="[SECTION[.TASK]]", help="1 or 1.2; else all tasks.")
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SECTION[.TASK]]...", help="1, 1.2 or several; else all tasks."),
     ] = None,
 ) -> None:
-    """Look at your work: is a task done, and if not, what is there and what should be?"""
+    """Look at your work: is a task done, and if not, what is there and what should be?
+
+    The exit status is 0 when all these tasks are passed, now or before: a pass stays, and only
+    ./lab reset takes it back. Else it is 1.
+    """
     from workshop.course import checks
 
-    outcomes = checks.show(task)
-    raise typer.Exit(0 if all(one.state == checks.PASSED for one in outcomes) else 1)
+    outcomes = checks.show(*tasks or ())
+    raise typer.Exit(0 if all(one.passed for one in outcomes) else 1)
 
 
 @app.command()
@@ -177,6 +182,16 @@ def hint(
     from workshop.course import hints
 
     hints.show(task, rung)
+
+
+@app.command()
+def compare(
+    task: Annotated[str, typer.Argument(metavar="SECTION.TASK", help="A task, like 1.2.")],
+) -> None:
+    """Show your code of a task beside ours. Before it is passed, ask twice."""
+    from workshop.course import compare as course_compare
+
+    course_compare.show(task)
 
 
 @app.command()
@@ -196,7 +211,7 @@ def progress(
 def reset(
     section: Annotated[str, typer.Argument(metavar="SECTION", help="1, 2 or 3.")],
 ) -> None:
-    """Start a section again; your own work is kept aside."""
+    """Start a section again; your own work is kept aside, its passes are taken back."""
     from workshop.course import reset as course_reset
 
     course_reset.show(section)

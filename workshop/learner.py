@@ -50,14 +50,14 @@ def not_attempted(number: str) -> None:
     raise NotAttempted(hints.not_attempted(number))
 
 
-def check(number: str | float | None = None) -> None:
+def check(*numbers: str | float) -> None:
     """Print how far a task is, like "1.3"; a section's tasks for "1"; all for nothing."""
     if _in_own_account():
         print("The checks look into the emulated AWS: with your own account there are none.")
         return
     from workshop.course import checks
 
-    checks.show(number)
+    checks.show(*numbers)
 
 
 def hint(number: str | float, rung: int | None = None) -> None:
@@ -65,3 +65,17 @@ def hint(number: str | float, rung: int | None = None) -> None:
     from workshop.course import hints
 
     hints.show(number, rung)
+
+
+def compare(number: str | float) -> None:
+    """Show your code of a task beside ours. Before the task is passed, it has to be asked twice."""
+    from workshop.course import compare as course_compare
+
+    course_compare.show(number)
+
+
+def progress() -> None:
+    """Show which tasks are done, the hints you opened, the time you took."""
+    from workshop.course import progress_report
+
+    progress_report.show()

@@ -1,7 +1,11 @@
-"""What `./lab` prints: styled and wrapped on a terminal, plain lines everywhere else."""
+"""What `./lab` prints: styled and wrapped on a terminal, plain lines everywhere else.
+
+What a notebook prints with these functions is a page there, and plain text where it is saved.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,6 +13,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
+
+from workshop.place import in_notebook
 
 #: How a state is shown on a terminal. The word itself always says the same.
 STYLES = {
@@ -19,12 +26,60 @@ STYLES = {
     "FIX": "bold red",
     "FAILED": "bold red",
     "not run": "yellow",
+    "passed": "green",
+    "not yet": "yellow",
+    "not attempted": "cyan",
 }
+#: The same in a notebook: white on a color can be read in a light theme and in a dark one.
+_BADGES = {
+    "passed": "bold #ffffff on #1a7f37",
+    "not yet": "bold #ffffff on #9a6700",
+    "not attempted": "bold #ffffff on #57606a",
+}
+_PAGE = '<pre style="white-space: pre-wrap">{code}</pre>'
+#: In markdown, a star that is no format.
+STAR = r"\*"
 
 
 def console(*, stderr: bool = False) -> Console:
     """Make a console that takes its text literally: no markup, no automatic colors."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        theme=Theme(STYLES),
+    )
+
+
+def say(text: Text) -> None:
+    """Print a text whose styles are states, like "passed": with colors where there are some."""
+    if not in_notebook():
+        console().print(text)
+        return
+    from IPython.display import display
+
+    drawn = Console(file=io.StringIO(), record=True, theme=Theme(_BADGES), width=1000)
+    drawn.print(text, soft_wrap=True)
+    page = drawn.export_html(inline_styles=True, code_format=_PAGE)
+    display({"text/plain": text.plain, "text/html": page}, raw=True)
+
+
+def page(markdown: str) -> None:
+    """Show markdown: as a page in a notebook, rendered on a terminal, else as it is."""
+    if in_notebook():
+        from IPython.display import Markdown, display
+
+        display(Markdown(markdown))
+        return
+    to = console()
+    if not to.is_terminal:
+        to.print(markdown.replace(STAR, "*"), end="")
+        return
+    from rich.markdown import Markdown
+
+    to.print(Markdown(markdown, code_theme="ansi_dark"), soft_wrap=False)
 
 
 def print_table(to: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -36,7 +36,7 @@ def test_each_call_shows_the_next_rung_and_the_last_one_stays(capsys):
         out = capsys.readouterr().out
         task = LAB_TASKS["1.3"]
         assert out.startswith(f"### Hint {place} of {total} · task 1.3 · {task.title}\n")
-        assert f"Meant to take about {task.minutes} minutes." in out
+        assert f"Time to try before a hint: {task.minutes} minutes." in out
         assert LADDERS["1.3"][place - 1].text in out
         for other, rung in enumerate(LADDERS["1.3"], 1):
             assert other == place or rung.text not in out
@@ -61,36 +61,21 @@ def test_a_certain_rung_can_be_read_again(capsys):
         workshop.hint("1.3", rung=9)
 
 
-@pytest.mark.parametrize("given", ["1.3", " 1.3 ", 1.3, "task 1.3", '"1.3"'])
-def test_numbers_as_people_type_them(given):
-    assert hints.task_number(given) == "1.3"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ("1.9", "Section 1 has the tasks 1.1, 1.2, 1.3"),
-        (2, "Section 2 has the tasks 2.1, 2.2"),
-        ("13.2", "Near it are"),
-        ("inputs", f"The tasks go from 1.1 to {LAST}"),
-        ("", f"The tasks go from 1.1 to {LAST}"),
-    ],
-)
-def test_unknown_numbers(wrong, told, state):
-    for function in (workshop.hint, workshop.not_attempted):
-        with pytest.raises(WorkshopError) as error:
-            function(wrong)
-        assert type(error.value) is WorkshopError
-        assert told in str(error.value)
+@pytest.mark.parametrize("call", [workshop.hint, workshop.not_attempted, workshop.compare])
+def test_unknown_numbers(call, state):
+    with pytest.raises(WorkshopError) as error:
+        call("1.9")
+    assert type(error.value) is WorkshopError
+    assert "Section 1 has the tasks 1.1, 1.2, 1.3" in str(error.value)
     assert not (state / "progress.json").exists()
 
 
 @pytest.mark.parametrize(
     ("minutes", "told"),
     [
-        (0, "You met it a moment ago: try this hint for a while."),
-        (1, "You met it 1 minute ago: try"),
-        (8, "minutes. You met it 8 minutes ago.*"),
+        (0, "You met this task a moment ago: try this hint for a while."),
+        (1, "You met this task 1 minute ago: try"),
+        (8, "minutes. You met this task 8 minutes ago.*"),
         (300, "minutes.*"),  # there was a break
     ],
 )
@@ -100,6 +85,8 @@ def test_it_tells_how_long_the_learner_has_had_the_task(monkeypatch, capsys, min
     monkeypatch.setattr(progress_file, "of", lambda number: known)
     workshop.hint("1.3")
     assert told in capsys.readouterr().out.split("\n")[2]
+    workshop.hint("1.3", rung=len(LADDERS["1.3"]))  # there is nothing left to try
+    assert "for a while" not in capsys.readouterr().out
 
 
 # --- gaps --------------------------------------------------------------------------------------
@@ -110,8 +97,7 @@ def test_a_gap_says_what_to_do_and_notes_that_the_learner_came_to_it():
         workshop.not_attempted("1.3")
     task = LAB_TASKS["1.3"]
     assert str(told.value) == (
-        f"task 1.3 not attempted: {task.what}\n"
-        f'Stuck for {task.minutes} minutes? workshop.hint("1.3")'
+        f"task 1.3 not attempted: {task.what}\nStuck for {task.minutes} minutes? ./lab hint 1.3"
     )
     assert isinstance(told.value, WorkshopError)
     assert told.value._render_traceback_() == [str(told.value)]
@@ -121,22 +107,21 @@ def test_a_gap_says_what_to_do_and_notes_that_the_learner_came_to_it():
 # --- where it is shown -------------------------------------------------------------------------
 
 
-def test_in_a_notebook_it_is_a_page(monkeypatch):
-    import IPython
-    from IPython.core.interactiveshell import InteractiveShell
+def test_in_a_notebook_it_is_a_page_and_names_what_a_notebook_has(in_notebook):
     from IPython.utils.capture import capture_output
 
-    shell = InteractiveShell.instance()
-    shell.kernel = object()  # what tells a notebook from a terminal
-    try:
-        assert IPython.get_ipython() is shell
-        with capture_output() as captured:
+    with capture_output() as captured:
+        for _ in (*LADDERS["1.3"], "once more"):
             workshop.hint("1.3")
-    finally:
-        InteractiveShell.clear_instance()
-    (page,) = captured.outputs
-    assert page.data["text/markdown"].startswith("### Hint 1 of ")
     assert captured.stdout == ""
+    first, *_, last, again = (page.data["text/markdown"] for page in captured.outputs)
+    assert first.startswith("### Hint 1 of ")
+    assert '`workshop.hint("1.3")` shows the next hint' in first
+    assert 'then `workshop.check("1.3")`' in last
+    assert '`workshop.hint("1.3", rung=1)`' in again
+    assert "./lab" not in first + last + again
+    with pytest.raises(workshop.NotAttempted, match=r'minutes\? workshop\.hint\("1\.3"\)'):
+        workshop.not_attempted("1.3")
 
 
 def test_on_a_terminal_it_is_rendered(monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -39,9 +40,54 @@ def test_hints_and_checks(state):
     assert (task.state, task.attempts, task.hints, task.minutes) == ("passed", 2, (1, 2), 0)
     assert task.first_seen is not None and task.passed is not None
 
-    progress_file.record_check("1.3", "not yet")
-    again = progress_file.of("1.3")
-    assert (again.state, again.attempts, again.passed) == ("not yet", 2, task.passed)
+
+def test_a_pass_stays_with_its_evidence():
+    progress_file.record_check("1.3", "passed", evidence={"jobs": ["preprocessing-1"]})
+    before = progress_file.of("1.3")
+    assert (before.state, before.evidence, before.latest) == (
+        "passed",
+        {"jobs": ["preprocessing-1"]},
+        None,
+    )
+    progress_file.record_check("1.3", "not yet", found="no input")
+    after = progress_file.of("1.3")
+    assert (after.latest.state, after.latest.found) == ("not yet", "no input")
+    assert dataclasses.replace(after, latest=None) == before
+    progress_file.record_check("1.3", "passed", evidence={"jobs": ["preprocessing-2"]})
+    assert progress_file.of("1.3") == before
+
+
+def test_a_reset_takes_a_pass_back():
+    for result in ("not yet", "passed", "not yet"):
+        progress_file.record_check("1.3", result)
+    progress_file.record_hint("1.3", 2)
+    progress_file.record_reset("1.3")
+    task = progress_file.of("1.3")
+    assert (task.state, task.passed, task.evidence, task.latest) == (
+        "not attempted",
+        None,
+        {},
+        None,
+    )
+    assert (task.attempts, task.hints, task.first_seen) == (2, (2,), None)
+
+
+def test_a_file_of_an_older_workshop_keeps_its_passes(state):
+    """There, a later check changed the state; and there was no evidence."""
+    passed = "2026-11-20T14:11:40+00:00"
+    old = {"first_seen": passed, "attempts": 2, "state": "not yet", "passed": passed, "hints": {}}
+    (state / "progress.json").write_text(json.dumps({"format": 1, "tasks": {"1.3": old}}))
+    task = progress_file.of("1.3")
+    assert (task.state, task.passed.isoformat(), task.evidence) == ("passed", passed, {})
+
+
+def test_what_a_newer_workshop_wrote_is_kept(state):
+    newer = {"format": 1, "class": "b", "tasks": {"1.3": {"stars": 5}, "1.4": {"stars": 3}}}
+    (state / "progress.json").write_text(json.dumps(newer))
+    progress_file.record_check("1.3", "passed")
+    content = json.loads((state / "progress.json").read_text())
+    assert (content["class"], content["tasks"]["1.3"]["stars"]) == ("b", 5)
+    assert content["tasks"]["1.4"]["stars"] == 3
 
 
 def test_a_look_at_an_untouched_task_does_not_start_its_clock():
@@ -86,6 +132,9 @@ def test_an_unknown_state_is_a_fault_of_the_caller():
         b'{"format": 1, "tasks": {"1.1": {"state": "nearly"}}}',
         b'{"format": 1, "tasks": {"1.1": {"hints": {"1": "yesterday"}}}}',
         b'{"format": 1, "tasks": {"1.1": {"attempts": "some"}}}',
+        b'{"format": 1, "tasks": {"1.1": {"evidence": 1}}}',
+        b'{"format": 1, "tasks": {"1.1": {"latest": {"when": "today"}}}}',
+        b'{"format": 1, "tasks": {"1.1": {"compare": "yesterday"}}}',
     ],
 )
 def test_a_damaged_file_is_kept_aside(state, capsys, damaged):

@@ -149,17 +149,31 @@ def test_nothing_is_changed_when_the_work_cannot_be_kept(learner, monkeypatch):
     assert (folder / "1-preprocessing.ipynb").read_text() == "my notebook"
 
 
-def test_progress_says_that_the_tasks_are_open_again_and_forgets_nothing(learner):
+def test_it_takes_the_passes_of_the_section_back_and_says_so(learner, capsys):
     root, folder, _ = learner
     progress_file.record_hint("1.2", 1)
     progress_file.record_check("1.2", "passed")
+    progress_file.record_check("1.3", "not yet")
     progress_file.record_check("2.1", "passed")
     (folder / "1-preprocessing.ipynb").write_text("my notebook")
-    reset.reset(1, root)
+    reset.show(1, root)
+    assert capsys.readouterr().out.startswith("Passed no more: 1.2.\nSection 1 (Preprocessing) is")
     task = progress_file.of("1.2")
-    assert (task.state, task.hints) == ("not attempted", (1,)) and task.passed
+    assert (task.state, task.hints, task.passed) == ("not attempted", (1,), None)
+    assert progress_file.of("1.3").state == "not attempted"
     assert progress_file.of("1.1").state == "not checked"
-    assert progress_file.of("2.1").state == "passed"
+    assert progress_file.of("2.1").passed
+
+
+def test_it_takes_passes_back_where_no_file_differs(learner, capsys):
+    root, _, _ = learner
+    progress_file.record_check("1.2", "passed")
+    reset.show(1, root)
+    assert progress_file.of("1.2").passed is None
+    assert capsys.readouterr().out == (
+        "Passed no more: 1.2.\n"
+        "No file differs: section 1 (Preprocessing) is as it was at the beginning.\n"
+    )
 
 
 @pytest.mark.parametrize("wrong", ["99", "1.2", "", "Lab1"])

@@ -30,6 +30,11 @@ class Rung:
     text: str  # markdown, without the title
     code: str | None
 
+    @property
+    def words(self) -> str:
+        """The text without its code."""
+        return _BLOCK.sub("", self.text).strip()
+
 
 def load(lab: manifest.Lab, root: Path = ROOT) -> dict[str, list[Rung]]:
     """Return the ladder of each task of a lab, in the order of `course.toml`.

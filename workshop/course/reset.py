@@ -19,20 +19,25 @@ from workshop.paths import ROOT
 
 @dataclass(frozen=True)
 class Reset:
-    """What was done: `changed` are the files that differed, `kept` is where they are now."""
+    """What was done: `changed` are the files that differed, `kept` is where they are now.
+
+    `taken_back` are the tasks that were passed.
+    """
 
     lab: manifest.Lab
     section: manifest.Section
     changed: tuple[str, ...] = ()  # paths inside the lab's folder
     kept: Path | None = None  # None when no file of the learner's had to be kept
+    taken_back: tuple[str, ...] = ()
 
 
 def reset(number: int | str, root: Path = ROOT) -> Reset:
     """Make notebook and scripts of a section what they were at the beginning.
 
     All that the learner has there is copied to `.lab/kept/TIME/LAB/` before anything is changed.
-    Files that the starter does not have are removed (there is a copy). When nothing differs,
-    nothing is done. Raises WorkshopError for an unknown section, and when a file cannot be kept.
+    Files that the starter does not have are removed (there is a copy). The section's passes are
+    taken back, also where no file differs. Raises WorkshopError for an unknown section, and when a
+    file cannot be kept.
     """
     lab, section = _section(number, manifest.labs(root / "source"))
     starter = _starter(lab, section, root)
@@ -43,8 +48,6 @@ def reset(number: int | str, root: Path = ROOT) -> Reset:
         for name in sorted(starter.keys() | present.keys())
         if name not in starter or name not in present or _content(present[name]) != starter[name]
     )
-    if not changed:
-        return Reset(lab, section)
     try:
         kept = _keep(lab, folder, [present[name] for name in changed if name in present])
         for name in changed:
@@ -59,10 +62,7 @@ def reset(number: int | str, root: Path = ROOT) -> Reset:
             f"Section {section.number} could not be reset: {error}. Nothing of yours is lost: what "
             f"was kept is in {state.folder() / 'kept'}."
         ) from error
-    for task in section.tasks:
-        if progress_file.of(task.number).state in (progress_file.NOT_YET, progress_file.PASSED):
-            progress_file.record_check(task.number, progress_file.NOT_ATTEMPTED)
-    return Reset(lab, section, changed, kept)
+    return Reset(lab, section, changed, kept, _take_back(section))
 
 
 def show(number: int | str, root: Path = ROOT) -> None:
@@ -70,8 +70,11 @@ def show(number: int | str, root: Path = ROOT) -> None:
     done = reset(number, root)
     name = f"section {done.section.number} ({done.section.title})"
     console = terminal.console()
+    if done.taken_back:
+        console.print(f"Passed no more: {', '.join(done.taken_back)}.")
     if not done.changed:
-        console.print(f"Nothing to do: {name} is as it was at the beginning.")
+        nothing = "No file differs" if done.taken_back else "Nothing to do"
+        console.print(f"{nothing}: {name} is as it was at the beginning.")
         return
     folder = terminal.shown(root / done.lab.folder)
     console.print(f"{name[0].upper()}{name[1:]} is as it was at the beginning:")
@@ -95,6 +98,15 @@ def _section(number: int | str, labs: list[manifest.Lab]) -> tuple[manifest.Lab,
     names = ", ".join(f"{section.number} ({section.title})" for _, section in known)
     hint = " A single task cannot be reset." if "." in str(number) else ""
     raise WorkshopError(f"There is no section {number!r}.{hint} The sections are: {names}.")
+
+
+def _take_back(section: manifest.Section) -> tuple[str, ...]:
+    """Make the tasks of a section not attempted; return those that were passed."""
+    known = progress_file.summary()
+    begun = [task.number for task in section.tasks if task.number in known]
+    for number in begun:
+        progress_file.record_reset(number)
+    return tuple(number for number in begun if known[number].passed)
 
 
 def _starter(lab: manifest.Lab, section: manifest.Section, root: Path) -> dict[str, bytes]:

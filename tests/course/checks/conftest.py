@@ -357,10 +357,10 @@ def emulator(tmp_path_factory, own_state):
 
 @pytest.fixture(autouse=True)
 def fresh(emulator, monkeypatch):
-    """No job was started yet, and no script tried."""
+    """No job was started yet, no script tried, and no task passed."""
     monkeypatch.setenv("WORKSHOP_STATE", emulator)
     monkeypatch.setattr(trials, "_tried", {})
-    for record in state.folder("records").glob("*.json"):
+    for record in [*state.folder("records").glob("*.json"), *state.folder().glob("progress.json")]:
         record.unlink()
 
 

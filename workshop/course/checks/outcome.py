@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 NOT_ATTEMPTED = "not attempted"
 NOT_YET = "not yet"
@@ -11,13 +12,24 @@ PASSED = "passed"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check says of one task. `found` and `expected` are empty when it passed."""
+    """What a check says of one task. `found` and `expected` are empty when it passed.
+
+    evidence: of a pass, what was looked at: "jobs", a list of names; "objects", a list of addresses
+    in S3; "files", the SHA-256 of each by its path in the lab's folder (of a notebook: of its code)
+    """
 
     number: str
     state: str  # NOT_ATTEMPTED, NOT_YET or PASSED
     looked_at: str
     found: str = ""
     expected: str = ""
+    evidence: dict = field(default_factory=dict)
+    passed_before: datetime | None = None  # a pass stays, whatever `state` is today
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed, now or before."""
+        return self.state == PASSED or self.passed_before is not None
 
 
 class NotYet(Exception):

@@ -50,6 +50,7 @@ def started(
     ours = [record for record in every if record.directory == look.folder]
     if ours:
         look.at(f"the {kind} job {ours[-1].name} of {clock(ours[-1].started)}")
+        look.saw_job(ours[-1].name)
         return ours
     found = f"no {kind} job with {script} was started from this folder yet"
     if every:
@@ -93,6 +94,7 @@ def completed_training(look: Look, name: str) -> Record:
         on_instance = not instances_of(record)[0].startswith("local")
         if on_instance and describe(record).get("TrainingJobStatus") == "Completed":
             look.at(f"the training job {record.name} of {clock(record.started)}")
+            look.saw_job(record.name)
             return record
     raise NotYet(
         "no training job on an instance has completed",

@@ -51,7 +51,9 @@ def cells(look: Look) -> list[Cell]:
             looked_at=str(look.folder),
         ) from None
     ran = live.ran(look.notebook.name)
-    return [_cell(cell, ran.get(cell.get("id"))) for cell in saved_cells]
+    found = [_cell(cell, ran.get(cell.get("id"))) for cell in saved_cells]
+    look.saw_file(look.notebook.name, "\n\n".join(cell.source for cell in found).encode())
+    return found
 
 
 def _cell(saved: dict, ran: live.Ran | None) -> Cell:

@@ -55,6 +55,7 @@ def below(look: Look, uri: str) -> dict[str, S3Object]:
                 # The object of that very name comes first, before what is in a folder like it.
                 one = S3Object(f"s3://{bucket}/{key}", modified, item["Size"])
                 found.setdefault(relative, one)
+                look.saw_object(one.uri)
     return found
 
 
@@ -82,6 +83,7 @@ def made_by(look: Look, record: Record, uri: str) -> None:
     with contextlib.suppress(*_NOTHING_THERE):
         head = look.s3_client.head_object(Bucket=bucket, Key=key)
         item = S3Object(uri, head["LastModified"].timestamp(), head["ContentLength"])
+        look.saw_object(uri)
     if item is None:
         folder = uri.rpartition("/")[0] + "/"
         there = listing(below(look, folder))
