@@ -94,12 +94,11 @@ def save_images(images_path, parts):
 
 
 # Task 4.3 · Make the script a job of its own
-# Write preprocess_data(), which sets images for the validation aside, the same share of
-# each class, and saves the six arrays each in a folder of its own, and main(), called
+# Write preprocess_data(), which sets the same share of each class aside for the
+# validation and saves the six arrays each in a folder of its own, and main(), called
 # when this file is run, not when it is imported.
 raise NotImplementedError(
-    "task 4.3 not attempted: Write preprocess_data(), which sets images for the "
-    "validation aside, the same share of each class, and saves the six arrays each in "
-    "a folder of its own, and main(), called when this file is run, not when it is "
-    "imported."
+    "task 4.3 not attempted: Write preprocess_data(), which sets the same share of "
+    "each class aside for the validation and saves the six arrays each in a folder of "
+    "its own, and main(), called when this file is run, not when it is imported."
 )

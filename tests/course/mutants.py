@@ -121,8 +121,11 @@ def _edits(
     })  # fmt: skip
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
     documents = {id(n.value) for n in nodes if isinstance(n, ast.Expr)}
+    said = _said(nodes[0])
     for at, node in enumerate(nodes):
         where = places.get(node, "")
+        if node in said:
+            continue
         old = ast.unparse(node)[:60] if isinstance(node, (ast.expr, ast.stmt)) else ""
 
         def told(kind: str, new: object = "", where=where, old=old) -> str:
@@ -185,15 +188,19 @@ def _edits(
         elif isinstance(node, ast.Return) and node.value is not None:
             yield told("return", "None"), _set(at, value=ast.Constant(None))
         if isinstance(getattr(node, "body", None), list):
-            yield from _statements(node, at, where)
+            yield from _statements(node, at, where, said)
 
 
-def _statements(node: ast.AST, at: int, where: str) -> Iterator[tuple[str, Edit]]:
+def _statements(
+    node: ast.AST, at: int, where: str, said: set[ast.AST]
+) -> Iterator[tuple[str, Edit]]:
     body = node.body
     for place, statement in enumerate(body):
+        if statement in said:
+            continue
         old = ast.unparse(statement)[:60].replace("\n", " ")
         yield f"statement: {where}: {old} -> none", _drop_statement(at, place)
-        if place + 1 < len(body):
+        if place + 1 < len(body) and _order_counts(statement, body[place + 1]):
             after = ast.unparse(body[place + 1])[:40].replace("\n", " ")
             yield f"order: {where}: {old} <-> {after}", _swap(at, "body", place)
     if isinstance(node, (ast.Module, ast.FunctionDef)):
@@ -203,6 +210,43 @@ def _statements(node: ast.AST, at: int, where: str) -> Iterator[tuple[str, Edit]
         yield f"raise: {where}: -> raise RuntimeError", _insert(at, end, "raise RuntimeError('end')")
     if isinstance(node, ast.For):
         yield f"loop: {where}: -> the first time alone", _insert(at, len(body), "break")
+
+
+def _order_counts(one: ast.stmt, two: ast.stmt) -> bool:
+    """Tell whether the second of two statements may need what the first does, or undo it."""
+
+    def names(node: ast.stmt, kind: type) -> set[str]:
+        found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
+                 and isinstance(n.ctx, kind)}  # fmt: skip
+        return found | ({node.name} if kind is ast.Store and hasattr(node, "name") else set())
+
+    def touched(node: ast.stmt) -> set[str]:
+        calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+        owners = (f.value for f in calls if isinstance(f, ast.Attribute))
+        return names(node, ast.Store) | {n.id for n in owners if isinstance(n, ast.Name)}
+
+    same = isinstance(one, ast.Expr) and isinstance(two, ast.Expr) and all(
+        isinstance(n.value, ast.Call) for n in (one, two)
+    ) and ast.unparse(one.value.func) == ast.unparse(two.value.func)  # fmt: skip
+    if same:
+        return False
+    loaded = names(two, ast.Load) | names(two, ast.Store)
+    back = names(two, ast.Store) & names(one, ast.Load)
+    control = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+    return bool(touched(one) & loaded or back) or isinstance(two, control)
+
+
+def _said(tree: ast.AST) -> set[ast.AST]:
+    """Return all that is inside a print of a text: what a script says is free."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+                and node.args and isinstance(node.args[0], (ast.JoinedStr, ast.Constant))):  # fmt: skip
+            found |= {*ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and node.value in found:
+            found.add(node)
+    return found
 
 
 def _constants(value: object, texts: list[str], chance: random.Random) -> list[object]:

@@ -13,6 +13,7 @@ A few of each task are tried here. All of them, which takes most of an hour:
 from __future__ import annotations
 
 import ast
+import difflib
 import tomllib
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def judge(number: str, folder: Path, mutant: Mutant) -> str:
     outcome = checks.run(number, folder)
     if outcome.state != checks.PASSED or reason(number, mutant):
         return ""
-    return f"{mutant.change}\n{mutant.code}"
+    before = ast.unparse(ast.parse(REGIONS[number].code)).splitlines()
+    changed = difflib.unified_diff(before, mutant.code.splitlines(), n=0, lineterm="")
+    return "\n".join([mutant.change, *list(changed)[3:]])
 
 
 def told(number: str, passed: list[str], tried: int) -> str:

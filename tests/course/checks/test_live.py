@@ -11,6 +11,8 @@ from workshop.course import checks
 from workshop.course.checks import live
 from workshop.emulator.client import connection
 
+from .conftest import Info, Result
+
 GAP = 'workshop.not_attempted("1.3")'
 
 
@@ -102,3 +104,23 @@ def test_a_kernel_tells_what_its_cells_did(starter):
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_a_job_does_not_prove_a_cell_that_was_changed_after_it(work, monkeypatch):
+    monkeypatch.setattr(live, "_cells", {})
+    monkeypatch.setenv("JPY_SESSION_NAME", "Lab1-Unit-Testing/1-preprocessing.ipynb")
+    cells = json.loads((work.folder / "1-preprocessing.ipynb").read_text())["cells"]
+    (identity,) = (c["id"] for c in cells if "task-1.3" in c["metadata"].get("tags", ()))
+
+    def run(code):
+        live._begins(Info(identity, code))
+        live._ended(Result())
+
+    run("inputs = [ProcessingInput(…)]")
+    assert work.check("1.3").state == checks.PASSED
+    run("inputs = [ProcessingInput(…)]")  # once more, as it was
+    assert checks.run("1.3", work.folder).state == checks.PASSED
+    run("inputs = []")
+    outcome = checks.run("1.3", work.folder)
+    assert outcome.state == checks.NOT_YET
+    assert "the cell was changed since" in outcome.found

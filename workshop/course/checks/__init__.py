@@ -110,7 +110,8 @@ def feedback(outcome: Outcome, *, whole: bool = True) -> str:
         lines.append(("compare", f"your code with ours: {command('compare', task.number)}"))
     else:
         lines += [("found", outcome.found), ("expected", outcome.expected)]
-        lines.append(("next", _stays(task.number) if stays else _next(task.number)))
+        step = outcome.step or _next(task.number)
+        lines.append(("next", _stays(task.number) if stays else step))
     return "\n".join([head, *(_line(name, text) for name, text in lines)])
 
 
@@ -193,7 +194,8 @@ def _run(number: str, look: Look) -> Outcome:
         look.at(seen)
     except NotYet as not_yet:
         looked_at = not_yet.looked_at or look.looked_at
-        return Outcome(number, NOT_YET, looked_at, not_yet.found, not_yet.expected)
+        found, expected, step = not_yet.found, not_yet.expected, not_yet.step
+        return Outcome(number, NOT_YET, looked_at, found, expected, step)
     except WorkshopError:
         raise
     except Exception as error:

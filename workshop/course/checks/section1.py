@@ -143,7 +143,10 @@ def _arrays(trial: trials.Trial) -> dict[str, bytes]:
 def script_starts(look: Look) -> None:
     path = look.script(SCRIPT)
     look.at(f"{look.section.scripts}/{SCRIPT}, run as the job does: python {SCRIPT}")
-    if len(_arrays(_try(look, "preprocessing.whole"))) == len(PLACES):
+    whole = _try(look, "preprocessing.whole")
+    if len(_arrays(whole)) == len(PLACES):
+        if whole.error:
+            raise NotYet(f"at the end it stopped: {whole.error}", "a script that runs to its end")
         _judge_import(look)
         return
     trial = _try(look, "preprocessing.paths")
@@ -156,10 +159,13 @@ def script_starts(look: Look) -> None:
         why = "" if guard else ': there is no if __name__ == "__main__"'
         raise NotYet(f"it ended without a call of preprocess_data{why}", expected)
     for paths in given:
-        if SOURCE not in paths or (len(paths) > 1 and PROCESSING not in paths):
+        if paths[:1] != [SOURCE] or paths[1:] not in ([], [PROCESSING]):
             raise NotYet(f"preprocess_data was called with {' and '.join(paths)}", expected)
     if len(given) > 1:
         raise NotYet(f"preprocess_data was called {len(given)} times", expected)
+    if trial.error:
+        raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
+    _judge_import(look)
 
 
 def _judge_import(look: Look) -> None:
@@ -196,6 +202,8 @@ def arrays(look: Look) -> None:
             found += f"; it wrote {listing(others, 2)}" if others else ""
         raise NotYet(found, f"{PROCESSING}/{PLACES[missing[0]]} and so on: six files")
     judge({name: load(name, content) for name, content in made.items()}, read_raw(made_up()))
+    if trial.error:
+        raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
 
 
 # --- the result ---------------------------------------------------------------------------

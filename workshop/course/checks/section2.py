@@ -136,6 +136,11 @@ def training_starts(look: Look) -> None:
             f"train_model was given the arrays {', '.join(found) or 'none at all'}",
             f"{', '.join(CHANNELS)}, in this order",
         )
+    if "model" in given and given["model"] != "<Anything>":
+        raise NotYet("train_model was not given the network", "the network: create_cnn_model()")
+    for name in CHANNELS:
+        if name in given and name in arrays and arrays[name]["array"] != name:
+            raise NotYet(f"{name} was {arrays[name]['array']}", f"{name} as {name}")
     wanted = {
         "model_dir": FOLDERS["SM_MODEL_DIR"],
         "output_dir": FOLDERS["SM_OUTPUT_DATA_DIR"],

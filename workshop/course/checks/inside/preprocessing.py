@@ -4,7 +4,7 @@ import inspect
 
 from .files import by_time
 from .report import REPORT
-from .scripts import execute
+from .scripts import execute, like
 
 
 def whole():
@@ -16,9 +16,10 @@ def paths():
     """Run the script with another preprocess_data, which notes what it was given."""
     REPORT["calls"] = []
 
-    def preprocess_data(*arguments, **named):
-        REPORT["calls"].append([str(given) for given in (*arguments, *named.values())])
+    def note(given):
+        REPORT["calls"].append([str(one) for one in given.values()])
 
+    preprocess_data = like("preprocessing.py", "preprocess_data", note)
     execute("preprocessing.py", "__main__", preprocess_data=preprocess_data)
 
 

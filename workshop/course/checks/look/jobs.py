@@ -57,8 +57,9 @@ def started(
         found += f"; the last one was started from {every[-1].directory}"
     raise NotYet(
         found,
-        f"a job to look at: run the cell with {_RUN_CELL[kind]}",
+        "a job to look at",
         looked_at=f"the jobs started from {look.folder}",
+        step=f"run the cell with {_RUN_CELL[kind]}, then check again",
     )
 
 
@@ -121,7 +122,9 @@ def on_instances(record: Record, count: int = 1) -> None:
 def ended_well(record: Record) -> None:
     """Make sure that a job has ended, and did not fail."""
     if record.ended is None:
-        raise NotYet("it has not ended", "a job that has ended well; look again when it has")
+        raise NotYet(
+            "it has not ended", "a job that has ended well", step="check again when it has ended"
+        )
     if record.error:
         raise NotYet(
             f"it failed: {last_line(record.error)}",
@@ -147,7 +150,8 @@ def stands(look: Look, record: Record) -> None:
     if since > record.started:
         raise NotYet(
             f"this job is of {clock(record.started)}, and the cell was changed since",
-            f"a job with the cell as it is now: run the cell with {_RUN_CELL[record.kind]} again",
+            "a job with the cell as it is now",
+            step=f"run the cell with {_RUN_CELL[record.kind]} again, then check again",
         )
 
 

@@ -94,7 +94,8 @@ def ran_well(look: Look, *, but_for_jobs: bool = False) -> None:
         if one.printed is None:
             raise NotYet(
                 "the cell has not run, or the notebook was not saved since",
-                "the cell run, and the notebook saved after it; or the check in the notebook",
+                "a cell that ran",
+                step="run the cell, and save the notebook; or check in the notebook",
             )
 
 
