@@ -63,8 +63,8 @@ def say(text: Text) -> None:
     # By itself, rich would display it too.
     drawn = Console(file=io.StringIO(), record=True, theme=Theme(_BADGES), force_jupyter=False)
     drawn.print(text, soft_wrap=True)
-    page = drawn.export_html(inline_styles=True, code_format=_PAGE)
-    display({"text/plain": text.plain, "text/html": page}, raw=True)
+    html = drawn.export_html(inline_styles=True, code_format=_PAGE)
+    display({"text/plain": text.plain, "text/html": html}, raw=True)
 
 
 def page(markdown: str) -> None:
