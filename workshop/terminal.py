@@ -36,7 +36,9 @@ _BADGES = {
     "not yet": "bold #ffffff on #9a6700",
     "not attempted": "bold #ffffff on #57606a",
 }
-_PAGE = '<pre style="margin: 0; white-space: pre-wrap">{code}</pre>'
+# JupyterLab's style sheet may give a <pre> letters of different width.
+_STYLE = "font-family: var(--jp-code-font-family, monospace); margin: 0; white-space: pre-wrap"
+_PAGE = f'<pre style="{_STYLE}">{{code}}</pre>'
 #: In markdown, a star that is no format.
 STAR = r"\*"
 
