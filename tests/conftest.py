@@ -183,11 +183,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def in_notebook():
-    """Make this process look like the kernel of a notebook."""
+def in_notebook(monkeypatch):
+    """Make this process look like the kernel of a notebook: to us, and to rich."""
     from IPython.core.interactiveshell import InteractiveShell
 
-    shell = InteractiveShell.instance()
-    shell.kernel = object()  # what tells a notebook from a terminal
+    class ZMQInteractiveShell(InteractiveShell):
+        kernel = object()
+
+    shell = ZMQInteractiveShell.instance()
+    monkeypatch.setattr("builtins.get_ipython", lambda: shell, raising=False)
     yield shell
-    InteractiveShell.clear_instance()
+    ZMQInteractiveShell.clear_instance()

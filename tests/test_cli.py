@@ -292,7 +292,7 @@ def test_the_status_of_check(monkeypatch, states, before, status):
     assert CliRunner().invoke(cli.app, ["check", "1.1", "1.2"]).exit_code == status
 
 
-def test_a_pass_stays_after_clean_and_with_a_broken_file_until_reset(own, tmp_path):
+def test_a_pass_stays_after_clean_and_with_a_broken_file(own, tmp_path):
     here = tmp_path / "lab"
     shutil.copytree(ROOT / "final" / "Lab1-Unit-Testing", here)
     found = lab("check", "1.5", env=own, cwd=here)
@@ -308,6 +308,13 @@ def test_a_pass_stays_after_clean_and_with_a_broken_file_until_reset(own, tmp_pa
     assert broken.startswith("  found      your file does not run: line ")
     shown = lab("progress", env=own).stdout
     assert "    1.5   passed " in shown and "today not: your file does not run: line " in shown
+    (task,) = (
+        task
+        for task in json.loads(lab("progress", "--json", env=own).stdout)["tasks"]
+        if task["task"] == "1.5"
+    )
+    assert "script_processing/preprocessing.py" in task["evidence"]["files"]
+    assert task["latest"]["state"] == "not yet"
     assert lab("compare", "1.5", env=own, cwd=here).stdout.startswith("### Task 1.5 · ")
 
 

@@ -36,6 +36,7 @@ def test_a_notebook_shows_colors_and_keeps_plain_text(in_notebook):
     assert output.data["text/plain"] == text().plain
     page = output.data["text/html"]
     assert "&lt;a&amp;b&gt;" in page
+    assert "font-family: var(--jp-code-font-family, monospace)" in page
     for state in STATES:
         assert re.search(rf'<span style="[^"]*background-color: #\w+[^"]*">{state}</span>', page)
 

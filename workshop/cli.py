@@ -157,7 +157,7 @@ def interrupt(
 def check(
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SECTION[.TASK]]...", help="1, 1.2 or several; else all tasks."),
+        typer.Argument(metavar="SECTION[.TASK]", help="1, 1.2 or several; else all tasks."),
     ] = None,
 ) -> None:
     """Look at your work: is a task done, and if not, what is there and what should be?

@@ -36,7 +36,9 @@ _BADGES = {
     "not yet": "bold #ffffff on #9a6700",
     "not attempted": "bold #ffffff on #57606a",
 }
-_PAGE = '<pre style="white-space: pre-wrap">{code}</pre>'
+# JupyterLab's style sheet may give a <pre> letters of different width.
+_STYLE = "font-family: var(--jp-code-font-family, monospace); margin: 0; white-space: pre-wrap"
+_PAGE = f'<pre style="{_STYLE}">{{code}}</pre>'
 #: In markdown, a star that is no format.
 STAR = r"\*"
 
@@ -60,10 +62,11 @@ def say(text: Text) -> None:
         return
     from IPython.display import display
 
-    drawn = Console(file=io.StringIO(), record=True, theme=Theme(_BADGES), width=1000)
+    # By itself, rich would display it too.
+    drawn = Console(file=io.StringIO(), record=True, theme=Theme(_BADGES), force_jupyter=False)
     drawn.print(text, soft_wrap=True)
-    page = drawn.export_html(inline_styles=True, code_format=_PAGE)
-    display({"text/plain": text.plain, "text/html": page}, raw=True)
+    html = drawn.export_html(inline_styles=True, code_format=_PAGE)
+    display({"text/plain": text.plain, "text/html": html}, raw=True)
 
 
 def page(markdown: str) -> None:

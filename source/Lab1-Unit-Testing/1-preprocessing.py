@@ -62,9 +62,14 @@
 #
 # - Is it right? `workshop.check("1.1")` tells what it looked at, and what it found there. Where a
 #   check looks at a job, it has to wait until the job has run.
-# - Stuck for ten minutes? Open one hint: `workshop.hint("1.1")`. The next call shows the next hint.
+#   A pass stays, whatever you change later.
+# - Stuck? Each task says how long to try. Then open one hint: `workshop.hint("1.1")`. The next call
+#   shows the next hint.
+# - Passed? `workshop.compare("1.1")` shows your code beside ours, and why ours is like that.
+# - How far am I? `workshop.progress()`.
 #
-# In a terminal these are `./lab check 1.1` and `./lab hint 1.1`.
+# In a terminal these are `./lab check 1.1`, `./lab hint 1.1`, `./lab compare 1.1` and
+# `./lab progress`.
 
 # %% [markdown]
 # ## Settings

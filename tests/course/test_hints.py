@@ -12,6 +12,7 @@ import pytest
 import workshop
 from workshop.course import hints, ladder, manifest, progress_file
 from workshop.emulator.errors import WorkshopError
+from workshop.paths import ROOT
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
 LAB_TASKS = {task.number: task for lab in LABS for task in lab.tasks}
@@ -102,6 +103,19 @@ def test_a_gap_says_what_to_do_and_notes_that_the_learner_came_to_it():
     assert isinstance(told.value, WorkshopError)
     assert told.value._render_traceback_() == [str(told.value)]
     assert progress_file.of("1.3").first_seen is not None
+
+
+def test_there_is_one_time_to_try_that_of_the_task():
+    pages = [ROOT / "README.md", *(ROOT / "source").glob("Lab*/*.md")]
+    pages += (ROOT / "source").glob("Lab*/*.py")
+    told = re.compile(r'Stuck for (\S+) minutes\? workshop\.hint\("([\d.]+)"\)')
+    for page in pages:
+        text = page.read_text()
+        assert text.count("Stuck for") == len(told.findall(text)), page
+        for minutes, number in told.findall(text):
+            assert minutes == str(LAB_TASKS[number].minutes), page
+        other = re.search(r"[Tt]ry (by yourself )?for \d+|minutes of trying", text)
+        assert not other, f"{page}: {other}"
 
 
 # --- where it is shown -------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from workshop.place import command
 class Pair:
     """Two pieces of code for the same place. `about` says what they are, if not the gap alone."""
 
-    yours: str
+    yours: str  # "" where there is none
     ours: str
     about: str = ""
 
@@ -54,7 +54,9 @@ def as_markdown(number: str, codes: Pair, last: ladder.Rung) -> str:
     if codes.about:
         parts.append(codes.about)
     if codes.yours == codes.ours:
-        parts.append(f"Yours is the same as ours:\n\n````python\n{codes.ours}````")
+        parts.append("Yours is the same as ours:")
+    if codes.yours in ("", codes.ours):
+        parts.append(f"````python\n{codes.ours}````")
     else:
         parts.append(
             "`-` is yours, `+` is ours. What counts is what it does: yours may be as good."
@@ -173,8 +175,16 @@ def _of_one(number: str, lines: list[str], group: list[gaps.Region]) -> Pair:
         ours = "\n".join(one.code for one in group)
     else:
         lines = lines[begins[place] : ends[place]]
+    yours = _without(lines, words)
+    if yours == _without(texts[place], words):
+        return Pair("", ours, "The gap is still open, so this is our code alone.")
+    return Pair(yours, ours, about)
+
+
+def _without(lines: list[str], words: set[str]) -> str:
+    """Return code without these lines, and without the indentation of all."""
     kept = "\n".join(line for line in lines if line.strip() not in words)
-    return Pair(_ended(textwrap.dedent(kept).strip("\n")), ours, about)
+    return _ended(textwrap.dedent(kept).strip("\n"))
 
 
 def _functions(text: str) -> dict[str, str]:

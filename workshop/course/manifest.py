@@ -156,10 +156,17 @@ def labs(source: Path | None = None) -> list[Lab]:
     """
     path = (source or SOURCE) / "course.toml"
     try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        raw = path.read_bytes()
     except OSError as error:
         raise WorkshopError(f"{path} cannot be read: {error.strerror}.") from error
+    return [LAB0, *_labs_in(raw, path)]
+
+
+@functools.lru_cache(maxsize=4)  # a check of all tasks asks some hundred times
+def _labs_in(raw: bytes, path: Path) -> tuple[Lab, ...]:
+    try:
+        text = raw.decode()
+        content = tomllib.loads(text)
     except ValueError as error:  # it names the line
         raise WorkshopError(f"{path}: this is not TOML: {error}.") from error
     try:
@@ -174,7 +181,7 @@ def labs(source: Path | None = None) -> list[Lab]:
         lines = _lines(text)
         told = sorted((_line(place, lines), fault) for place, fault in faults)
         raise WorkshopError("\n".join(f"{path}:{line}: {fault}" for line, fault in told))
-    return [LAB0, *found]
+    return found
 
 
 @functools.cache

@@ -90,10 +90,10 @@ def show(*wanted: str | float, folder: Path | None = None) -> list[Outcome]:
         outcomes.append(outcome)
     if len(outcomes) > 1:
         passed = sum(outcome.passed for outcome in outcomes)
-        print(f"\n{passed} of {len(outcomes)} tasks passed")
+        terminal.say(Text(f"\n{passed} of {len(outcomes)} tasks passed"))
     for section in sections:
         if section.number not in done_before and next_step.is_done(section):
-            print(f"\n{next_step.after(section)}")
+            terminal.say(Text(f"\n{next_step.after(section)}"))
     return outcomes
 
 

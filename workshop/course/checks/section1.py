@@ -63,6 +63,7 @@ def requirements(look: Look) -> None:
         elsewhere = look.folder / "requirements.txt"
         also = "; there is one beside the notebook" if elsewhere.exists() else ""
         raise NotYet(f"no such file{also}", f"{expected}, beside the script")
+    look.saw_file(look.looked_at, path.read_bytes())
     lines, wanted = (_lines(file.read_text(errors="replace")) for file in (path, REQUIREMENTS))
     missing = [line for line in wanted if line not in lines]
     if missing:
