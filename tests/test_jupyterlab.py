@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from websocket import WebSocket, create_connection
 
+from workshop.course import notebooks
 from workshop.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,7 @@ def server(tmp_path_factory):
     for lab in ("Lab1-Unit-Testing", "final/Lab1-Unit-Testing"):
         unwanted = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
         shutil.copytree(ROOT / lab, folder / lab, ignore=unwanted)
+    (folder / "final" / "data").symlink_to(ROOT / "data")
     options = [f"--port={port}", "--no-browser", "--IdentityProvider.token=secret"]
     options += ["--LabApp.expose_app_in_browser=True"]  # tests call its commands
     told = home / "told"
@@ -131,6 +133,16 @@ def test_a_terminal_has_the_workshop(server):
     shown = [ROOT / folder, sys.executable, ROOT / "lab", bin_ / "docker"]
     assert told[-5:-1] == [str(one) for one in shown]
     assert told[-1].startswith("### Hint 1 of ")
+
+
+def test_the_command_to_take_away_runs_as_printed(server, tmp_path):
+    folder = f"{server.folder}/final/Lab1-Unit-Testing"
+    last = notebooks.read(ROOT / folder / "1-preprocessing.ipynb").cells[-1].source
+    (command,) = re.findall(r"```bash\s+(.*)\s+```", last)
+    name = server.ask("api/terminals", "POST", {"cwd": folder})["name"]
+    told = server.typed(name, command.replace("/tmp/arrays", str(tmp_path)))
+    assert told[-1] == "Data preprocessing complete"
+    assert len([*tmp_path.rglob("*.npy")]) == 6
 
 
 @pytest.mark.parametrize("lab", ["Lab1-Unit-Testing", "final/Lab1-Unit-Testing"])
