@@ -8,7 +8,7 @@
   // Run All leaves the learner at the last cell, wherever it stopped.
   function showWhatStopped(app) {
     app.commands.commandExecuted.connect(async (_, ran) => {
-      if (!/^notebook:(restart-)?run-/.test(ran.id)) return;
+      if (!/^notebook:(restart-)?(and-)?run-(all|to)/.test(ran.id)) return;
       const notebook = app.shell.currentWidget?.content;
       await ran.result.catch(() => {});
       if (!notebook?.scrollToItem || notebook.isDisposed) return;
