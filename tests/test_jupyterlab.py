@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from websocket import WebSocket, create_connection
 
+from workshop.course import notebooks
 from workshop.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,11 @@ class Server:
         url = f"ws://127.0.0.1:{self.port}/{path}?token=secret{more}"
         return create_connection(url, timeout=30, suppress_origin=True)
 
+    def show(self, page: Page, path: str) -> None:
+        """Have a page show a file or folder, and nothing of what earlier pages did."""
+        url = f"http://127.0.0.1:{self.port}/lab/tree/{path}?token=secret&reset"
+        page.send("Page.navigate", url=url)
+
     def typed(self, terminal: str, command: str) -> list[str]:
         """Return the lines that a terminal shows, up to the end of what a command printed."""
         screen = self.listen(f"terminals/websocket/{terminal}")
@@ -82,6 +88,7 @@ def server(tmp_path_factory):
     for lab in ("Lab1-Unit-Testing", "final/Lab1-Unit-Testing"):
         unwanted = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
         shutil.copytree(ROOT / lab, folder / lab, ignore=unwanted)
+    (folder / "final" / "data").symlink_to(ROOT / "data")
     options = [f"--port={port}", "--no-browser", "--IdentityProvider.token=secret"]
     options += ["--LabApp.expose_app_in_browser=True"]  # tests call its commands
     told = home / "told"
@@ -133,9 +140,19 @@ def test_a_terminal_has_the_workshop(server):
     assert told[-1].startswith("### Hint 1 of ")
 
 
+def test_the_command_to_take_away_runs_as_printed(server, tmp_path):
+    folder = f"{server.folder}/final/Lab1-Unit-Testing"
+    last = notebooks.read(ROOT / folder / "1-preprocessing.ipynb").cells[-1].source
+    (command,) = re.findall(r"```bash\s+(.*)\s+```", last)
+    name = server.ask("api/terminals", "POST", {"cwd": folder})["name"]
+    told = server.typed(name, command.replace("/tmp/arrays", str(tmp_path)))
+    assert told[-1] == "Data preprocessing complete"
+    assert len([*tmp_path.rglob("*.npy")]) == 6
+
+
 @pytest.mark.parametrize("lab", ["Lab1-Unit-Testing", "final/Lab1-Unit-Testing"])
-def test_a_notebook_that_is_looked_at_stays_as_it_is(server, lab):
-    """JupyterLab notes the kernel's language in each notebook that it opens, and saves it."""
+def test_a_notebook_that_is_saved_as_it_is_keeps_its_bytes(server, lab):
+    """JupyterLab notes the kernel's language, with its version, in each notebook that it opens."""
     path = f"{server.folder}/{lab}/2-training.ipynb"
     before = (ROOT / path).read_bytes()
     model = server.ask(f"api/contents/{path}?content=1")
@@ -212,11 +229,27 @@ def page(tmp_path):
     one.close()
 
 
-def test_run_all_shows_the_gap_that_stopped_it(server, page):
-    path = f"{server.folder}/Lab1-Unit-Testing/1-preprocessing.ipynb"
-    page.send("Page.navigate", url=f"http://127.0.0.1:{server.port}/lab/tree/{path}?token=secret")
+def opened(server: Server, page: Page, path: str) -> None:
+    """Open a notebook, and wait until its kernel is ready."""
+    server.show(page, path)
     kernel = "jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status"
     until(lambda: page.run(kernel) == "idle", 60)
+
+
+def test_a_notebook_that_is_looked_at_has_no_changes(server, page):
+    path = f"{server.folder}/final/Lab1-Unit-Testing/3-evaluation.ipynb"
+    before = (ROOT / path).stat().st_mtime_ns
+    opened(server, page, path)
+    model = "jupyterapp.shell.currentWidget.content.model"
+    until(lambda: page.run(f"{model}.getMetadata('language_info').version"), 30)
+    assert page.run(f"{model}.dirty") is False
+    assert (ROOT / path).stat().st_mtime_ns == before
+    page.run(f"{model}.cells.get(0).sharedModel.setSource('mine')")
+    assert page.run(f"{model}.dirty") is True
+
+
+def test_run_all_shows_the_gap_that_stopped_it(server, page):
+    opened(server, page, f"{server.folder}/Lab1-Unit-Testing/1-preprocessing.ipynb")
     page.run("void jupyterapp.commands.execute('notebook:run-all-cells')")
     active = "document.querySelector('.jp-Cell.jp-mod-active')"
     until(lambda: "task 1.1 not attempted" in (page.run(f"{active}?.innerText") or ""), 60)
@@ -227,7 +260,7 @@ def test_run_all_shows_the_gap_that_stopped_it(server, page):
 
 def test_a_terminal_starts_where_the_file_browser_is(server, page):
     folder = f"{server.folder}/final"
-    page.send("Page.navigate", url=f"http://127.0.0.1:{server.port}/lab/tree/{folder}?token=secret")
+    server.show(page, folder)
     there = "document.querySelector('.jp-BreadCrumbs')?.innerText.includes('final')"
     until(lambda: page.run(there), 60)
     before = {one["name"] for one in server.ask("api/terminals")}

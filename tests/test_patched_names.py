@@ -23,7 +23,7 @@ from workshop.paths import ROOT
 #: Packages whose insides the workshop knows.
 PACKAGES = (
     *("sagemaker", "sagemaker_core", "sagemaker_training", "botocore", "boto3"),
-    *("moto", "werkzeug", "pip", "IPython", "rich"),
+    *("moto", "werkzeug", "pip", "IPython", "rich", "jupyter_server"),
 )
 _CITED = re.compile(r"`+(\w+(?:/\w+)+\.py)`+((?:(?:, | and )`+[\w.*]+`+)*)")
 

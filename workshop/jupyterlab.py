@@ -37,7 +37,7 @@ def environment(connected: dict[str, str]) -> dict[str, str]:
         "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
         # The kernel called python3 is the one of .venv, whatever else is installed.
         "JUPYTER_PREFER_ENV_PATH": "1",
-        "PATH": os.pathsep.join([connected["PATH"], str(ROOT)]),  # `lab`, in its terminals
+        "PATH": os.pathsep.join([str(ROOT), connected["PATH"]]),  # `lab`, in its terminals
     }
 
 
@@ -55,10 +55,10 @@ def trust_notebooks() -> None:
 def keep_language(model: dict, **_) -> None:
     """Before a notebook is saved: drop what JupyterLab notes of the kernel when it opens one.
 
-    So a notebook that one only looks at stays the same, byte for byte, under any Python
-    (jupyter_server, ``ContentsManager.pre_save_hook``).
+    So a notebook that is saved as it was stays the same, byte for byte, under any Python
+    (``jupyter_server/services/contents/manager.py``, ``pre_save_hook`` and ``hide_globs``).
     """
     if model["type"] == "notebook" and model.get("content"):
         language = model["content"].get("metadata", {}).get("language_info")
-        if language:
+        if language and "name" in language:
             model["content"]["metadata"]["language_info"] = {"name": language["name"]}

@@ -6,13 +6,14 @@ tests/test_solutions.py compares it with the jobs that really ran: their kinds, 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from pathlib import Path
 
 import pytest
 
 from workshop import prices
-from workshop.course import manifest
+from workshop.course import manifest, notebooks
 from workshop.paths import ROOT
 
 SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
@@ -113,6 +114,16 @@ def test_a_section_names_the_jobs_of_its_notebook(lab, section):
         if file.endswith(".py"):
             for name, kind in Uses(folder / file).jobs:
                 assert any(name.startswith(one) and kind == other for one, other in names)
+
+
+def test_a_section_leads_to_the_next_one():
+    for (lab, section), (next_lab, following) in itertools.pairwise(SECTIONS):
+        start = "" if next_lab is lab else f"../{next_lab.folder}/"
+        link = f"{start}{following.notebook}.ipynb"
+        for folder in (ROOT / lab.folder, ROOT / "final" / lab.folder):
+            last = notebooks.read(folder / f"{section.notebook}.ipynb").cells[-1].source
+            assert f"[{following.notebook}.ipynb]({link})" in last.partition("\nNext: ")[2]
+            assert (folder / link).is_file()
 
 
 def test_the_table_of_prices_has_each_instance_type_of_the_labs():

@@ -8,7 +8,7 @@
   // Run All leaves the learner at the last cell, wherever it stopped.
   function showWhatStopped(app) {
     app.commands.commandExecuted.connect(async (_, ran) => {
-      if (!/^notebook:(restart-)?run-/.test(ran.id)) return;
+      if (!/^notebook:(restart-)?(and-)?run-(all|to)/.test(ran.id)) return;
       const notebook = app.shell.currentWidget?.content;
       await ran.result.catch(() => {});
       if (!notebook?.scrollToItem || notebook.isDisposed) return;
@@ -34,12 +34,27 @@
     };
   }
 
+  // A notebook has "unsaved changes" as soon as its kernel has told which Python it is.
+  function lookingChangesNothing(app) {
+    const known = new WeakSet();
+    app.shell.currentChanged.connect((_, { newValue }) => {
+      const model = newValue?.content?.model;
+      if (!model?.metadataChanged || known.has(model)) return;
+      known.add(model);
+      model.metadataChanged.connect((_, { key }) => {
+        if (key !== "language_info" || model.dirty) return;
+        queueMicrotask(() => (model.dirty = false)); // it becomes dirty right after this signal
+      });
+    });
+  }
+
   const plugin = {
     id: "workshop:plugin",
     autoStart: true,
     activate(app) {
       showWhatStopped(app);
       startTerminalsThere(app);
+      lookingChangesNothing(app);
     },
   };
 
