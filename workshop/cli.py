@@ -132,7 +132,8 @@ def start(
         f"--ServerApp.root_dir={ROOT}",
         "--LabApp.default_url=/lab/tree/README.md",
         "-y",  # Ctrl-C ends it without a question
-        "--log-level=WARN",
+        # What JupyterLab warns of (a notebook that is not trusted), nobody here can act on.
+        *("--log-level=ERROR", "--LabApp.log_level=ERROR"),
     ]
     if os.geteuid() == 0:  # containers, some Studio images
         command.append("--allow-root")
