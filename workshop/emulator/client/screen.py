@@ -45,7 +45,7 @@ def watch_notebook() -> None:
         if explained.job_error:
             whole = f"{whole}\n\n{explained.job_error}"
         if hasattr(shell, "kernel"):
-            _display(explained, whole)
+            _display(shell, explained, whole)
             show_as_usual(shell, kind, error, [_headline(kind, explained)])
         else:  # a terminal shows no page
             show_as_usual(shell, kind, error, [_with_file(explained, whole)])
@@ -76,16 +76,14 @@ def _headline(kind, explained: failures.Explained) -> str:
     return f"{kind.__name__}: {textwrap.shorten(told, 160, placeholder=' …')}"
 
 
-def _display(explained: failures.Explained, whole: str) -> None:
-    from IPython.display import publish_display_data
-
+def _display(shell, explained: failures.Explained, whole: str) -> None:
     title, *others = (html.escape(" ".join(map(str.strip, one))) for one in explained.parts())
     page = _PAGE.format(
         box="\n".join(f"<div>{one}</div>" for one in (f"<b>{title}</b>", *others)),
         count=whole.count("\n") + 1,
         whole=html.escape(whole),
     )
-    publish_display_data(
+    shell.display_pub.publish(
         {"text/plain": f"{explained.text()}\n\nThe whole error:\n{whole}", "text/html": page},
         # For whoever runs the notebook (papermill): what its texts hold, in parts.
         {"workshop_error": {"where": explained.raised, "job_error": explained.job_error}},
