@@ -61,7 +61,7 @@ def remember(error: BaseException, kind: str, name: str, warnings: list[str]) ->
     the last failed job of this process in a file; "" where a real Docker ran the job.
     """
     text = ""
-    if isinstance(error, RuntimeError) and str(error).startswith("Failed to run: ['docker'"):
+    if is_new(error):
         try:
             file = f"{os.environ['WORKSHOP_FAILURES']}/{os.getpid()}"
             with open(file, errors="replace") as content:
@@ -70,6 +70,15 @@ def remember(error: BaseException, kind: str, name: str, warnings: list[str]) ->
             pass
         error._workshop_job = (kind, name, text, warnings)
     return text
+
+
+def is_new(error: BaseException | None) -> bool:
+    """Tell whether an error is that of a failed local job, and not remembered yet."""
+    return (
+        isinstance(error, RuntimeError)
+        and str(error).startswith("Failed to run: ['docker'")
+        and not hasattr(error, "_workshop_job")
+    )
 
 
 def explain(error: BaseException | None, cell=lambda filename: filename) -> Explained | None:
