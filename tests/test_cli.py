@@ -209,12 +209,16 @@ def test_start():
         settings = get("lab/api/settings/@jupyterlab/docmanager-extension:plugin")
         viewers = settings["schema"]["properties"]["defaultViewers"]["default"]
         assert viewers == {"markdown": "Markdown Preview"}
+        get("lab/api/build")
+        get("api/contents/Lab1-Unit-Testing/1-preprocessing.ipynb")
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=20)
     finally:
         process.kill()
     assert process.returncode == 0
     assert "Ctrl-C ends it" in told and "(y/[n])" not in told
+    # Nobody can act on these.
+    assert "Build is up to date" not in told and "is not trusted" not in told
 
 
 # --- check, hint, progress, reset

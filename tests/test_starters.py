@@ -70,6 +70,22 @@ def test_a_job_whose_script_has_a_gap(tmp_path, monkeypatch):
     assert failure.job_error.endswith(told)
 
 
+@pytest.mark.slow
+def test_a_wrong_channel_is_told_with_what_is_there(tmp_path, monkeypatch):
+    """It is not for another notebook to mend what is wrong in this one."""
+    bucket, key = "sagemaker-us-east-1-123456789012", "DataProcessed/train/X_train/X_train.npy"
+    s3 = daemon.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=key)
+    lab = manifest.lab_of("2.1")
+    path = shutil.copytree(ROOT / "final" / lab.folder, tmp_path / lab.folder) / "2-training.ipynb"
+    path.write_text(path.read_text().replace("/DataProcessed/{part}/", "/DataProcesed/{part}/"))
+    failure = run(path, monkeypatch)
+    wrong = f"s3://{bucket}/DataProcesed/train/X_train/"
+    assert f"there is nothing at {wrong}, but at s3://{bucket}/{key}" in failure.error
+    assert "run 1-preprocessing" not in failure.error.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=IDS)
 def test_a_starter_has_its_gaps_and_checks(lab, section):
     """Each task of the section is a gap in its files, and is checked once in the notebook."""

@@ -109,8 +109,11 @@ channels = {
     )
 }
 # task 2.1 end
+arrays = S3Downloader.list(f"s3://{bucket}/DataProcessed/", sagemaker_session)
+assert arrays, f"s3://{bucket}/DataProcessed/ is empty: run 1-preprocessing first"
 for name, uri in channels.items():
-    assert S3Downloader.list(uri, sagemaker_session), f"{uri} is empty: run 1-preprocessing first"
+    found = [array for array in arrays if array.startswith(uri)]
+    assert found, f"{name}: there is nothing at {uri}, but at {', '.join(arrays)}"
     print(f"{name:8} {uri}")
 
 # %% [markdown]

@@ -77,11 +77,12 @@ def test_the_error_of_a_failed_job_is_last_on_the_screen(tmp_path):
     client = notebook(CONNECT, script, PROCESS, folder=tmp_path)
     with pytest.raises(CellExecutionError):
         client.execute()
-    error = client.nb.cells[2].outputs[-1]
-    assert error.ename == "RuntimeError", "the SDK's own error is shown, whole"
-    assert "_stream_output" in "".join(error.traceback)
-    assert error.traceback[-1].rstrip().endswith("ValueError: 13 labels")
-    assert "in load" in error.traceback[-1]
+    *_, box, error = client.nb.cells[2].outputs
+    assert error.ename == "RuntimeError" and "docker" not in "".join(error.traceback)
+    short, _, whole = box.data["text/plain"].partition("\n\nThe whole error:\n")
+    assert "\nValueError: 13 labels\n" in short
+    assert "_stream_output" in whole and "in load" in whole
+    assert whole.rstrip().endswith("ValueError: 13 labels")
 
 
 def test_an_interrupted_cell_ends_with_its_job_and_the_next_does_not_run(tmp_path):

@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from workshop.emulator import state
-from workshop.emulator.client import daemon, local_jobs
+from workshop.emulator.client import daemon, failures, local_jobs
 from workshop.emulator.service.sagemaker import operations
 
 REQUEST = {
@@ -90,6 +90,28 @@ def test_a_job_that_fails_is_kept_with_its_error(local_mode, tmp_path):
         local_mode.create_processing_job(**REQUEST)
     (record,) = records(tmp_path)
     assert record["error"] == "it broke" and record["ended"]
+
+
+def test_only_the_job_that_fails_now_leaves_no_model(tmp_path, monkeypatch):
+    """Whoever starts a job again after one failed, inside of `except`, gets its model."""
+    monkeypatch.setenv("WORKSHOP_FAILURES", str(tmp_path / "none"))
+    utils = types.ModuleType("utils")
+    utils.move_to_destination = lambda source: sorted(path.name for path in source.iterdir())
+    local_jobs.leave_no_model_behind(utils)
+    error = RuntimeError("Failed to run: ['docker', 'compose'], exited with code: 1")
+    kept = []
+    for failed_before in (True, False):
+        for name in ("model.tar.gz", "output.tar.gz"):
+            (tmp_path / name).touch()
+        if failed_before:
+            failures.remember(error, "training", "first", [])
+        else:
+            error = RuntimeError(*error.args)
+        try:
+            raise error
+        except RuntimeError:
+            kept.append(utils.move_to_destination(tmp_path))
+    assert kept == [["model.tar.gz", "output.tar.gz"], ["output.tar.gz"]]
 
 
 def test_a_job_runs_where_no_emulator_can_be_asked(local_mode, tmp_path, monkeypatch, capsys):

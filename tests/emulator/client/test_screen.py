@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from workshop.emulator import state
 from workshop.emulator.client import connection
 
 #: The scripts of jobs.
@@ -228,35 +231,36 @@ def test_a_failed_training_job_leaves_no_model(outputs):
     assert text_of(outputs["left"]) == "['output.tar.gz']\n"
 
 
-SCRIPT = f"{SETTINGS}\nimport sys\nprint('begun', flush=True)\nexec(sys.argv[1])\n"
+@pytest.mark.slow
+def test_the_record_of_a_failed_job_ends_with_its_scripts_own_error(outputs):
+    """Whoever looks at jobs later shows this last line."""
+    records = [json.loads(path.read_text()) for path in state.folder("records").iterdir()]
+    last_lines = {one["error"].splitlines()[-1] for one in records if one.get("error")}
+    syntax = [line for line in last_lines if line.startswith("SyntaxError: ")]
+    assert syntax and all(line.endswith("(syntax.py, line 3)") for line in syntax)
+    assert not [line for line in last_lines if "exited with code" in line]
 
 
-@pytest.fixture
-def script(tmp_path):
+def run_script(folder: Path, program: str) -> str:
     """Run a program as ``./lab exec`` does; return what it wrote to stderr."""
     for name, text in SCRIPTS.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "script.py").write_text(SCRIPT)
-
-    def run(line: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "script.py", line],
-            cwd=tmp_path,
-            env=connection.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        return done.stderr
-
-    return run
+        (folder / name).write_text(text)
+    (folder / "script.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=connection.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
 
 
 @pytest.mark.slow
-def test_in_a_terminal_it_is_short_and_the_whole_is_in_a_file(script, tmp_path):
-    said = script('process("name.py")')
-    lines = said.strip().splitlines()
+def test_in_a_terminal_it_is_short_and_the_whole_is_in_a_file(tmp_path):
+    lines = run_script(tmp_path, f'{SETTINGS}\nprocess("name.py")\n').strip().splitlines()
     assert len(lines) <= 12 and lines[1:4] == [
         "name.py, line 2: lode_data()",
         "NameError: name 'lode_data' is not defined",
@@ -268,7 +272,7 @@ def test_in_a_terminal_it_is_short_and_the_whole_is_in_a_file(script, tmp_path):
     assert whole.rstrip().endswith("NameError: name 'lode_data' is not defined")
 
 
-def test_in_a_terminal_the_learners_own_errors_are_pythons(script):
-    said = script("1 / 0")
+def test_in_a_terminal_the_learners_own_errors_are_pythons(tmp_path):
+    said = run_script(tmp_path, "1 / 0\n")
     assert said.startswith("Traceback (most recent call last):\n")
     assert said.endswith("ZeroDivisionError: division by zero\n")

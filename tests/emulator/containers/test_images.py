@@ -139,9 +139,15 @@ def test_spark_trains_nothing(installed):
 @pytest.mark.parametrize(
     ("image", "note"),
     [
-        ("pytorch-training:1.10.2-cpu-py38", "PyTorch 1.10.2; this machine plays it with PyTorch"),
+        (
+            "pytorch-training:1.10.2-cpu-py38",
+            "PyTorch 1.10.2 and Python 3.8; this machine plays it with",
+        ),
         ("sagemaker-xgboost:1.3-1", "XGBoost 1.3; this machine plays it with XGBoost 3.0.5."),
-        ("sagemaker-spark-processing:3.1-cpu-py37-v1.0", "Spark 3.1; this machine plays it with"),
+        (
+            "sagemaker-spark-processing:3.1-cpu-py37-v1.0",
+            "Spark 3.1 and Python 3.7; this machine plays it with",
+        ),
         ("sagemaker-spark-processing:3.5-cpu-py312-v1.0", None),
         ("sagemaker-spark-processing:3.5-cpu-py39-v1.0", "Python 3.9; this machine plays it with"),
         ("sagemaker-xgboost:3.0-5", None),

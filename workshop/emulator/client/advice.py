@@ -8,7 +8,7 @@ own words stay beside ours. Sources: ``sagemaker/image_uris.py``, ``sagemaker/pr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -20,14 +20,14 @@ class Advice(NamedTuple):
     step: str | Callable[[re.Match], str]  # {1} and {name} are groups of the text's expression
 
 
-def _first(match: re.Match) -> str:
+def _python(match: re.Match) -> str:
     return (
         f"Give py_version={match[2].split(', ')[0]!r}: the images of this version have {match[2]}, "
         f"and none has {match[1]}. Nothing is to be upgraded."
     )
 
 
-def _newest(match: re.Match) -> str:
+def _framework(match: re.Match) -> str:
     versions = match[3].split(", ")
     return (
         f"Give a version of {match[1]} that the SDK knows: the newest are "
@@ -47,12 +47,8 @@ _SWAPPED = (
 
 #: Of a request that was refused, or that the SDK did not even send. The first that fits counts.
 REQUESTS = (
-    Advice("", r"Unsupported Python version: (\S+)\. .*Python version\(s\): (.+)\.", _first),
-    Advice(
-        "",
-        r"Unsupported (\S+) version: (\S+)\. .*\1 version\(s\): (.+)\.",
-        _newest,
-    ),
+    Advice("", r"Unsupported Python version: (\S+)\. .*Python version\(s\): (.+)\.", _python),
+    Advice("", r"Unsupported (\S+) version: (\S+)\. .*\1 version\(s\): (.+)\.", _framework),
     Advice("NoSuchBucket", r"'sagemaker-[\w-]+-\d{12}'", _BUCKET),
     Advice(
         "NoSuchBucket",
@@ -173,18 +169,10 @@ def next_step(table: tuple[Advice, ...], names: set[str], text: str) -> str:
 
     ``names`` are its class's and AWS's code for it; ``text`` is all that it says.
     """
-    for name, match, step in _found(table, text):
-        if not name or any(re.fullmatch(name, one) for one in names):
-            return (
-                step(match)
-                if callable(step)
-                else step.format(match[0], *match.groups(), **match.groupdict())
-            )
-    return ""
-
-
-def _found(table: tuple[Advice, ...], text: str) -> Iterator[tuple]:
     for name, pattern, step in table:
         match = re.search(pattern, text)
-        if match:
-            yield name, match, step
+        if match and (not name or any(re.fullmatch(name, one) for one in names)):
+            if callable(step):
+                return step(match)
+            return step.format(match[0], *match.groups(), **match.groupdict())
+    return ""

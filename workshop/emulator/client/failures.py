@@ -10,13 +10,16 @@ import textwrap
 import traceback
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
 from workshop.emulator.client import advice
 from workshop.emulator.errors import WorkshopError
 
 _OTHERS = ("sagemaker", "sagemaker_core", "botocore", "boto3", "s3transfer")
 #: So wide is a line of the box.
 _WIDTH = 100
-_REASON = re.compile(
+#: What the SDK says of a failed job (``sagemaker/session.py``, ``_check_job_status``).
+_FAILED = re.compile(
     r"Error for (?P<kind>[\w ]+?) job (?P<name>\S+): (?P<status>\w+)\.(?: Reason: (?P<reason>.*?))?"
     r"(?:\. Check troubleshooting guide for common errors: \S+)?",
     re.DOTALL,
@@ -38,11 +41,14 @@ class Explained:
     raised: str  # the learner's line that raised it, as in ``where``
     job_error: str  # all that the job's script said of its error, or ""
 
-    def text(self) -> str:
-        """Return the box: at most 11 lines."""
+    def parts(self) -> list[list[str]]:
+        """Return the box: its parts in the lines of a terminal, 11 at most."""
         step = f"Next: {self.step}" if self.step else ""
         parts = ((self.title, 2), (self.where, 2), (self.error, 3), (step, 4))
-        return "\n".join(line for part, most in parts for line in _wrapped(part, most))
+        return [_wrapped(part, most) for part, most in parts if part]
+
+    def text(self) -> str:
+        return "\n".join(line for part in self.parts() for line in part)
 
 
 def remember(error: BaseException, kind: str, name: str, warnings: list[str]) -> str:
@@ -55,7 +61,7 @@ def remember(error: BaseException, kind: str, name: str, warnings: list[str]) ->
     the last failed job of this process in a file; "" where a real Docker ran the job.
     """
     text = ""
-    if isinstance(error, RuntimeError) and str(error).startswith("Failed to run: ['docker'"):
+    if is_new(error):
         try:
             file = f"{os.environ['WORKSHOP_FAILURES']}/{os.getpid()}"
             with open(file, errors="replace") as content:
@@ -66,28 +72,40 @@ def remember(error: BaseException, kind: str, name: str, warnings: list[str]) ->
     return text
 
 
+def is_new(error: BaseException | None) -> bool:
+    """Tell whether an error is that of a failed local job, and not remembered yet."""
+    return (
+        isinstance(error, RuntimeError)
+        and str(error).startswith("Failed to run: ['docker'")
+        and not hasattr(error, "_workshop_job")
+    )
+
+
 def explain(error: BaseException | None, cell=lambda filename: filename) -> Explained | None:
     """Return an error in a few lines; None for one that AWS, the SDK and jobs did not cause.
 
     ``cell`` returns how to call the file of a learner's line.
     """
-    if error is None or isinstance(error, WorkshopError) or not isinstance(error, Exception):
+    if not isinstance(error, Exception) or isinstance(error, WorkshopError):
         return None
-    chain = _chain(error)
     raised = _raised(error, cell)
-    for one in chain:
-        if hasattr(one, "_workshop_job"):
-            kind, name, told, warnings = one._workshop_job
-            return _of_job(kind, name, told or str(one), raised, *warnings[:1])
-        match = _REASON.fullmatch(str(one))
-        if match and type(one).__name__ == "UnexpectedStatusException":
-            reason = match["reason"] or match["status"]
-            told = _TOOLKIT.search(reason)
-            told = told[1] if told else reason.removeprefix("AlgorithmError: ")
-            return _of_job(match["kind"].lower(), match["name"], told, raised)
-    if not any(_is_by_others(one) for one in chain):
+    if hasattr(error, "_workshop_job"):
+        kind, name, told, warnings = error._workshop_job
+        return _of_job(kind, name, told or str(error), raised, *warnings[:1])
+    if not _is_by_others(error):
         return None
-    refused = next((one for one in chain if hasattr(one, "operation_name")), None)
+    failed = _FAILED.fullmatch(str(error))
+    if failed and type(error).__name__ == "UnexpectedStatusException":
+        reason = failed["reason"] or failed["status"]
+        told = _TOOLKIT.search(reason)
+        told = told[1] if told else reason.removeprefix("AlgorithmError: ")
+        return _of_job(failed["kind"].lower(), failed["name"], told, raised)
+    return _of_request(error, raised)
+
+
+def _of_request(error: Exception, raised: str) -> Explained:
+    chain = _chain(error)
+    refused = next((one for one in chain if isinstance(one, ClientError)), None)
     names = {type(one).__name__ for one in chain}
     title = f"The call did not work: {type(error).__name__}."
     if refused is not None:
@@ -138,7 +156,7 @@ def script_error(told: str) -> tuple[str, str]:
 def _chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     one: BaseException | None = error
-    while one is not None and one not in found:
+    while one is not None and all(one is not other for other in found):
         found.append(one)
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
     return found
@@ -166,4 +184,11 @@ def _raised(error: BaseException, cell) -> str:
 
 def _wrapped(text: str, most: int) -> list[str]:
     """Return a text in at most so many lines; a longer one is cut."""
-    return textwrap.wrap(text, _WIDTH, max_lines=most, placeholder=" …", subsequent_indent="  ")
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        max_lines=most,
+        placeholder=" …",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )

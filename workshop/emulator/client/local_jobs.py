@@ -71,7 +71,7 @@ def leave_no_model_behind(utils) -> None:
     """
 
     def move(wrapped, _, arguments, options):
-        if isinstance(sys.exc_info()[1], RuntimeError):  # raised by the job, on its way
+        if failures.is_new(sys.exc_info()[1]):  # raised by the job, on its way to the learner
             Path(arguments[0], "model.tar.gz").unlink(missing_ok=True)
         return wrapped(*arguments, **options)
 

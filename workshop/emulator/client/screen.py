@@ -6,6 +6,7 @@ import html
 import os
 import re
 import sys
+import textwrap
 import time
 import traceback
 
@@ -13,10 +14,9 @@ from workshop.emulator import files, state
 from workshop.emulator.client import failures
 
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
-_HTML = """\
+_PAGE = """\
 <div style="border-left: 4px solid #d33; padding: 0.3em 0.8em; margin-bottom: 0.4em">
-<div style="white-space: pre-wrap; overflow-wrap: anywhere"><b>{title}</b>
-{rest}</div>
+{box}
 <details><summary>The whole error, {count} lines</summary>
 <pre style="max-height: 30em; overflow: auto; font-size: 90%">{whole}</pre>
 </details>
@@ -45,7 +45,7 @@ def watch_notebook() -> None:
         if explained.job_error:
             whole = f"{whole}\n\n{explained.job_error}"
         if hasattr(shell, "kernel"):
-            _display(explained, whole)
+            _display(shell, explained, whole)
             show_as_usual(shell, kind, error, [_headline(kind, explained)])
         else:  # a terminal shows no page
             show_as_usual(shell, kind, error, [_with_file(explained, whole)])
@@ -72,23 +72,19 @@ def _cell(shell, filename: str) -> str:
 
 
 def _headline(kind, explained: failures.Explained) -> str:
-    told = explained.title if explained.job_error else explained.error
-    return f"{kind.__name__}: {told if len(told) <= 160 else f'{told[:157]}...'}"
+    told = explained.title if explained.job_error else explained.error.split(". ")[0]
+    return f"{kind.__name__}: {textwrap.shorten(told, 160, placeholder=' …')}"
 
 
-def _display(explained: failures.Explained, whole: str) -> None:
-    from IPython.display import publish_display_data
-
-    short = explained.text()
-    title, _, rest = short.partition("\n")
-    page = _HTML.format(
-        title=html.escape(title),
-        rest=html.escape(rest),
+def _display(shell, explained: failures.Explained, whole: str) -> None:
+    title, *others = (html.escape(" ".join(map(str.strip, one))) for one in explained.parts())
+    page = _PAGE.format(
+        box="\n".join(f"<div>{one}</div>" for one in (f"<b>{title}</b>", *others)),
         count=whole.count("\n") + 1,
         whole=html.escape(whole),
     )
-    publish_display_data(
-        {"text/plain": f"{short}\n\nThe whole error:\n{whole}", "text/html": page},
+    shell.display_pub.publish(
+        {"text/plain": f"{explained.text()}\n\nThe whole error:\n{whole}", "text/html": page},
         # For whoever runs the notebook (papermill): what its texts hold, in parts.
         {"workshop_error": {"where": explained.raised, "job_error": explained.job_error}},
     )

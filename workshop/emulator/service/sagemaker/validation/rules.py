@@ -162,7 +162,7 @@ def local_paths(request: dict, _world) -> Iterator[Problem]:
 
 def _address_as_path(field: str, place: dict) -> str:
     """Say what is wrong where an address in S3 stands for a folder in the container."""
-    folder = f"the folder in the container, such as '{_PROCESSING_PATH}data'"
+    folder = "the folder in the container"
     if "S3Output." in field:
         return (
             f"source and destination are swapped: of an output, source is {folder}, and "
@@ -173,7 +173,7 @@ def _address_as_path(field: str, place: dict) -> str:
             "source and destination are swapped: of an input, source is the address in S3, and "
             f"destination {folder}."
         )
-    return f"of an input, destination is {folder}."
+    return f"of an input, destination is {folder}, such as '{_PROCESSING_PATH}data'."
 
 
 def unique_names(request: dict, _world) -> Iterator[Problem]:
