@@ -207,7 +207,10 @@ def _statements(
         # What comes behind a `return` would never run.
         end = len(body) - isinstance(body[-1], ast.Return)
         where = getattr(node, "name", "the end")
-        yield f"raise: {where}: -> raise RuntimeError", _insert(at, end, "raise RuntimeError('end')")
+        yield (
+            f"raise: {where}: -> raise RuntimeError",
+            _insert(at, end, "raise RuntimeError('end')"),
+        )
     if isinstance(node, ast.For):
         yield f"loop: {where}: -> the first time alone", _insert(at, len(body), "break")
 
@@ -240,8 +243,8 @@ def _said(tree: ast.AST) -> set[ast.AST]:
     """Return all that is inside a print of a text: what a script says is free."""
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
-                and node.args and isinstance(node.args[0], (ast.JoinedStr, ast.Constant))):  # fmt: skip
+        prints = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+        if prints and node.args and isinstance(node.args[0], (ast.JoinedStr, ast.Constant)):
             found |= {*ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and node.value in found:

@@ -1,9 +1,9 @@
 """No slip of the pen passes: solutions with one thing changed, and what their checks say.
 
-Each mutant (`mutants.py`) of a script is given to its check as it is. One of a notebook's cell runs,
-in a kernel that has come to this cell, with real jobs where the check looks at a job; before it,
-the solution has run, so that an old job, and what it left, is there. A mutant that passes is right
-too, for a reason that stands in `survivors.toml`; or the check is wrong.
+Each mutant (`mutants.py`) of a script is given to its check as it is. One of a notebook's cell
+runs, in a kernel that has come to this cell, with real jobs where the check looks at a job; before
+it, the solution has run, so that an old job, and what it left, is there. A mutant that passes is right
+too, for a reason that stands in `survivors.py`; or the check is wrong.
 
 A few of each task are tried here. All of them, which takes most of an hour:
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,11 +23,11 @@ from workshop.emulator import state
 from workshop.emulator.client import daemon
 
 from .bench import section_of
-from .stages import materialise
-from .mutants import Mutant, mutants
 from .checks.test_checks_answers import LAB3, NUMBERS, SLOW
+from .mutants import Mutant, mutants
+from .stages import materialise
+from .survivors import RIGHT
 
-SURVIVORS = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text())["right"]
 #: How many of a task are tried when not all are: those whose check starts a job, or TensorFlow.
 FEW, FEW_SLOW = 3, 2
 REGIONS = {
@@ -50,9 +49,9 @@ JOB = {
 
 def reason(number: str, mutant: Mutant) -> str:
     """Return why a mutant is right too; nothing when nobody said so."""
-    for one in SURVIVORS:
-        if number in one["tasks"] and all(part in mutant.change for part in one["change"]):
-            return one["why"]
+    for tasks, change, why in RIGHT:
+        if number in tasks and all(part in mutant.change for part in change):
+            return why
     return ""
 
 
@@ -163,7 +162,7 @@ def test_there_are_enough_mutants_and_each_is_python(number):
 
 
 def test_each_survivor_is_one_of_the_mutants():
-    for one in SURVIVORS:
-        of_tasks = [m for number in one["tasks"] for m in mutants(REGIONS[number].code, number)]
-        assert any(all(part in mutant.change for part in one["change"]) for mutant in of_tasks), one
-        assert one["why"]
+    for tasks, change, why in RIGHT:
+        of_tasks = [mutant for n in tasks for mutant in mutants(REGIONS[n].code, n)]
+        assert any(all(part in one.change for part in change) for one in of_tasks), change
+        assert why

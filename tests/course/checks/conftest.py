@@ -218,9 +218,7 @@ class Work:
         """Make it seem that the cell of a task was run, and stopped with an error."""
         path = self.folder / f"{name}.ipynb"
         content = json.loads(path.read_text())
-        (cell,) = (
-            c for c in content["cells"] if f"task-{number}" in c["metadata"].get("tags", ())
-        )
+        (cell,) = (c for c in content["cells"] if f"task-{number}" in c["metadata"].get("tags", ()))
         cell["outputs"] = [
             {"output_type": "error", "ename": error, "evalue": value, "traceback": []}
         ]
@@ -237,7 +235,7 @@ class Work:
     def listed(self, *keys: str) -> None:
         """Let the cell of task 1.7 print addresses of the bucket."""
         text = "".join(f"s3://{self.bucket}/{key}\n" for key in keys)
-        self.printed("1-preprocessing", "{bucket}/DataProcessed/\"", text)
+        self.printed("1-preprocessing", '{bucket}/DataProcessed/"', text)
 
     def check(self, number: str):
         """Put the jobs and the objects where they belong, one after the other, and check."""

@@ -12,7 +12,7 @@ from workshop.course.checks.look import jobs
 from workshop.emulator import state
 from workshop.emulator.errors import WorkshopError
 
-from .conftest import RAW
+from .conftest import RAW, ran
 from .test_checks_answers import NUMBERS, SLOW, frozen
 
 LABS = [lab for lab in manifest.labs() if lab.tasks]
@@ -128,6 +128,7 @@ def test_an_empty_bucket_and_no_job_take_no_pass_back(work, s3, capsys):
 def test_after_the_last_task_of_a_section_it_says_what_is_next(starter, monkeypatch, capsys):
     monkeypatch.setattr(checks, "CHECKS", {number: lambda look: None for number in NUMBERS})
     monkeypatch.setattr(checks.gaps, "find", lambda look, number: None)
+    ran(starter / "1-preprocessing.ipynb")
     checks.show(*(f"1.{place}" for place in range(1, 7)), folder=starter)
     assert "is done" not in capsys.readouterr().out
     checks.show("1.7", folder=starter)

@@ -209,6 +209,7 @@ def arrays(look: Look) -> None:
 
 # --- the result ---------------------------------------------------------------------------
 
+
 @check("1.7")
 def result(look: Look) -> None:
     record = jobs.newest(look, SCRIPT)

@@ -13,7 +13,6 @@ from workshop.course.checks.look import source
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.outcome import NotYet
 
-
 _STARTS_JOB = re.compile(r"\.(run|fit)\(")
 #: What the SDK raises when a job has failed (sagemaker/local/image.py, sagemaker/session.py).
 _JOB_FAILED = re.compile(r"RuntimeError: Failed to run: |UnexpectedStatusException: ")

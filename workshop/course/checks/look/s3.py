@@ -15,7 +15,6 @@ from workshop.course.checks.look.phrases import at_time, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.emulator.service.sagemaker.records import Record
 
-
 #: What boto3 raises for an address where there is nothing, or that can be none.
 _NOTHING_THERE = (ClientError, ParamValidationError)
 
