@@ -224,7 +224,9 @@ def _order_counts(one: ast.stmt, two: ast.stmt) -> bool:
         return found | ({node.name} if kind is ast.Store and hasattr(node, "name") else set())
 
     def touched(node: ast.stmt) -> set[str]:
+        # What is called for its value alone (np.load) changes nothing.
         calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+        calls = calls if isinstance(node, ast.Expr) else []
         owners = (f.value for f in calls if isinstance(f, ast.Attribute))
         return names(node, ast.Store) | {n.id for n in owners if isinstance(n, ast.Name)}
 

@@ -2,10 +2,10 @@
 
 Each mutant (`mutants.py`) of a script is given to its check as it is. One of a notebook's cell
 runs, in a kernel that has come to this cell, with real jobs where the check looks at a job; before
-it, the solution has run, so that an old job, and what it left, is there. A mutant that passes is right
-too, for a reason that stands in `survivors.py`; or the check is wrong.
+it, the solution has run, so that an old job, and what it left, is there. A mutant that passes is
+right too, for a reason that stands in `survivors.py`; or the check is wrong.
 
-A few of each task are tried here. All of them, which takes most of an hour:
+A sample is tried here: a few of each script's task, and of one task of each notebook. All of them:
 
     ./lab test tests/course/test_checks_mutants.py --all-mutants -n 2
 """
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,15 @@ from workshop.emulator import state
 from workshop.emulator.client import daemon
 
 from .bench import section_of
-from .checks.test_checks_answers import LAB3, NUMBERS, SLOW
+from .checks.test_checks_answers import LAB3, NUMBERS
 from .mutants import Mutant, mutants
 from .stages import materialise
 from .survivors import RIGHT
 
-#: How many of a task are tried when not all are: those whose check starts a job, or TensorFlow.
-FEW, FEW_SLOW = 3, 2
+#: How many of a task are tried when not all are, and which ones.
+FEW, SEED = 2, 7
+#: The first section that needs Lab 3's packages.
+LAB3_BEGINS = 8
 REGIONS = {
     number: region
     for lab in manifest.labs()
@@ -55,9 +59,11 @@ def reason(number: str, mutant: Mutant) -> str:
     return ""
 
 
-def chosen(number: str, config: pytest.Config, few: int) -> list[Mutant]:
+def chosen(number: str, config: pytest.Config) -> list[Mutant]:
     found = mutants(REGIONS[number].code, number)
-    return found if config.getoption("--all-mutants") else found[:few]
+    if config.getoption("--all-mutants"):
+        return found
+    return random.Random(f"{SEED} {number}").sample(found, FEW)
 
 
 def judge(number: str, folder: Path, mutant: Mutant) -> str:
@@ -74,15 +80,30 @@ def told(number: str, passed: list[str], tried: int) -> str:
     return f"task {number}: {len(passed)} of {tried} mutants passed\n\n" + "\n\n".join(passed)
 
 
-def marked(numbers: list[str]) -> list:
-    marks = {number: [pytest.mark.lab3] if number in LAB3 else [] for number in numbers}
-    return [pytest.param(n, marks=[pytest.mark.slow, *marks[n]]) for n in numbers]
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take all tasks of scripts; of those of notebooks one a section, where not all are asked."""
+    if "script" in metafunc.fixturenames:
+        metafunc.parametrize("script", [marked(n, n in LAB3) for n in IN_SCRIPTS])
+    if "cell" in metafunc.fixturenames:
+        every = IN_NOTEBOOKS
+        if not metafunc.config.getoption("--all-mutants"):
+            chance = random.Random(SEED)
+            every = [chance.choice(list(some)) for _, some in itertools.groupby(every, _section)]
+        metafunc.parametrize("cell", [marked(n, _section(n) >= LAB3_BEGINS) for n in every])
 
 
-@pytest.mark.parametrize("number", marked(IN_SCRIPTS))
-def test_no_mutant_of_a_script_passes(number, request, tmp_path):
+def _section(number: str) -> int:
+    return int(number.partition(".")[0])
+
+
+def marked(number: str, lab3: bool):
+    return pytest.param(number, marks=[pytest.mark.slow, *([pytest.mark.lab3] if lab3 else [])])
+
+
+def test_no_mutant_of_a_script_passes(script, request, tmp_path):
+    number = script
     lab = manifest.lab_of(number)
-    tried = chosen(number, request.config, FEW_SLOW if number in SLOW else FEW)
+    tried = chosen(number, request.config)
     passed = []
     for mutant in tried:
         materialise(tmp_path, lab=lab, codes={number: mutant.code})
@@ -91,18 +112,11 @@ def test_no_mutant_of_a_script_passes(number, request, tmp_path):
     assert not passed, told(number, passed, len(tried))
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(n, marks=[pytest.mark.slow, *([pytest.mark.lab3] if int(n.split(".")[0]) > 7
-                     else [])])
-        for n in IN_NOTEBOOKS
-    ],
-)  # fmt: skip
-def test_no_mutant_of_a_cell_passes(number, request, bench):
+def test_no_mutant_of_a_cell_passes(cell, request, bench):
+    number = cell
     lab, until = manifest.lab_of(number), (f"{gaps.TASK_TAG}{number}", JOB.get(number, ""))
     section = section_of(lab, number)
-    tried = chosen(number, request.config, FEW if not JOB.get(number) else FEW_SLOW)
+    tried = chosen(number, request.config)
     passed = []
     bench.prepare(lab, section)
     with bench.open(lab, section) as attempt:
