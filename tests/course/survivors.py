@@ -5,28 +5,46 @@ makes them right.
 """
 
 RIGHT = [
-    (["1.3"], ["input_name="],
-     "The name of an input is free: the container does not see it."),
-    (["1.3"], ["f'{raw_data}/' -> without part 1"],
-     "RawData without the slash is a prefix too, and nothing else in the bucket begins so."),
-    (["1.7"], ["without argument 1"],
-     "Without a session S3Downloader makes one of its own, for the same account."),
-    (["1.7"], ["'/DataProcessed/' -> '/DataProcessed'"],
-     "The prefix without the slash lists the same objects."),
-    (["1.7"], ["without part 2"],
-     "It lists the whole bucket, and the six arrays with it."),
-    (["11.3"], ["order: : host = event"],
-     "Two names that do not need each other may be set in any order."),
-    (["1.1"], ["re.search(", "without argument 2"],
-     "The line with TensorFlow is the first one of the file, where ^ matches without re.M."),
-    (["1.1"], ["order: : framework_version"],
-     "Two names that do not need each other may be set in any order."),
-    (["1.2"], ["-> 'script_processing'"],
-     "shutil.copy takes a folder too, and keeps the name of the file."),
-    (["1.4"], ["output_name="],
-     "The name of an output is free: the SDK makes one where there is none."),
-    (["2.2", "5.1"], ["env('SM_", "without argument 1"],
-     "What an argument is where SageMaker sets no variable is free."),
-    (["2.2", "5.1"], ["constant: env: '/opt/ml/"],
-     "What an argument is where SageMaker sets no variable is free."),
-]  # fmt: skip
+    (["1.3"], ["input_name="], "The name of an input is free: the container does not see it."),
+    (
+        ["1.3"],
+        ["f'{raw_data}/' -> without part 1"],
+        "RawData without the slash is a prefix too, and nothing else in the bucket begins so.",
+    ),
+    (
+        ["1.7"],
+        ["without argument 1"],
+        "Without a session S3Downloader makes one of its own, for the same account.",
+    ),
+    (
+        ["1.7"],
+        ["'/DataProcessed/' -> '/DataProcessed'"],
+        "The prefix without the slash lists the same objects.",
+    ),
+    (["1.7"], ["without part 2"], "It lists the whole bucket, and the six arrays with it."),
+    (
+        ["1.1"],
+        ["re.search(", "without argument 2"],
+        "The line with TensorFlow is the first one of the file, where ^ matches without re.M.",
+    ),
+    (
+        ["1.2"],
+        ["-> 'script_processing'"],
+        "shutil.copy takes a folder too, and keeps the name of the file.",
+    ),
+    (
+        ["1.4"],
+        ["output_name="],
+        "The name of an output is free: the SDK makes one where there is none.",
+    ),
+    (
+        ["2.2", "5.1"],
+        ["env('SM_", "without argument 1"],
+        "What an argument is where SageMaker sets no variable is free.",
+    ),
+    (
+        ["2.2", "5.1"],
+        ["constant: env: '/opt/ml/"],
+        "What an argument is where SageMaker sets no variable is free.",
+    ),
+]
