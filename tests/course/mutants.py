@@ -124,7 +124,6 @@ def _edits(
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and not hasattr(builtins, n.id)
     })  # fmt: skip
     called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
-    documents = {id(n.value) for n in nodes if isinstance(n, ast.Expr)}
     said = _said(nodes[0])
     for at, node in enumerate(nodes):
         where = places.get(node, "")
@@ -135,7 +134,7 @@ def _edits(
         def told(kind: str, new: object = "", where=where, old=old) -> str:
             return f"{kind}: {where}: {old} -> {new}"
 
-        if isinstance(node, ast.Constant) and id(node) not in documents:
+        if isinstance(node, ast.Constant):
             for new in _constants(node.value, texts, chance):
                 yield told("constant", repr(new)), _set(at, value=new)
         elif isinstance(node, ast.JoinedStr):
@@ -248,15 +247,17 @@ def _order_counts(one: ast.stmt, two: ast.stmt) -> bool:
 
 
 def _said(tree: ast.AST) -> set[ast.AST]:
-    """Return all that is inside a print of a text: what a script says is free."""
+    """Return all that is inside a print of a text, and docstrings: what a script says is free."""
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
         prints = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
         if prints and node.args and isinstance(node.args[0], (ast.JoinedStr, ast.Constant)):
             found |= {*ast.walk(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and node.value in found:
-            found.add(node)
+        if isinstance(node, ast.Expr) and (
+            node.value in found or isinstance(node.value, ast.Constant)
+        ):
+            found |= {*ast.walk(node)}
     return found
 
 
