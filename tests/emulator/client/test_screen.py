@@ -161,10 +161,8 @@ print(sorted({item.key.rpartition("/")[2] for item in found}))
 OWN_ERROR = "def divide(): 1 / 0\ndivide()"
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory) -> dict[str, list]:
+def run_notebook(folder: Path) -> dict[str, list]:
     """Run all cells in one kernel; return the outputs of each."""
-    folder = tmp_path_factory.mktemp("notebook")
     for name, text in SCRIPTS.items():
         (folder / name).write_text(text)
     *mistakes, last = MISTAKES
@@ -188,9 +186,8 @@ def text_of(outputs: list) -> str:
     return "".join(one.text for one in outputs if one.output_type == "stream")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_likely_mistake_is_told_in_twelve_lines_with_the_whole_behind_them(outputs, name):
+def check_mistake(outputs: dict[str, list], name: str) -> None:
+    """It is told in twelve lines, with the whole error behind them."""
     box, error = [one for one in outputs[name] if one.output_type != "stream"]
     short, whole = box.data["text/plain"].split("\n\nThe whole error:\n")
     positions = [short.find(part) for part in MISTAKES[name].box]
@@ -211,34 +208,43 @@ def test_a_likely_mistake_is_told_in_twelve_lines_with_the_whole_behind_them(out
     assert "troubleshooting guide" not in text_of(outputs[name])
 
 
-@pytest.mark.slow
-def test_an_error_of_the_learners_own_code_is_shown_as_it_is(outputs):
+def check_own_error(outputs: dict[str, list]) -> None:
+    """It is shown as IPython shows one."""
     (error,) = outputs["own error"]
     assert error.ename == "ZeroDivisionError"
     assert "Traceback (most recent call last)" in "\n".join(error.traceback)
 
 
-@pytest.mark.slow
-def test_where_an_output_goes_whose_destination_is_no_address_is_said(outputs):
+def check_relative_destination(outputs: dict[str, list]) -> None:
+    """Where such an output goes is said."""
     (warning,) = [line for line in text_of(outputs["relative"]).splitlines() if "Warning" in line]
     assert "'Out/', which does not begin with s3://" in warning
     assert warning.endswith('Write destination=f"s3://{bucket}/Out/".')
 
 
-@pytest.mark.slow
-def test_a_failed_training_job_leaves_no_model(outputs):
-    """As on AWS; the others packed what there was."""
+def check_what_failed_jobs_left(outputs: dict[str, list]) -> None:
+    """As on AWS a failed training job leaves no model."""
     assert text_of(outputs["left"]) == "['output.tar.gz']\n"
 
 
-@pytest.mark.slow
-def test_the_record_of_a_failed_job_ends_with_its_scripts_own_error(outputs):
-    """Whoever looks at jobs later shows this last line."""
+def check_records() -> None:
+    """Each ends with the own error of its script: whoever looks at jobs later shows that line."""
     records = [json.loads(path.read_text()) for path in state.folder("records").iterdir()]
     last_lines = {one["error"].splitlines()[-1] for one in records if one.get("error")}
     syntax = [line for line in last_lines if line.startswith("SyntaxError: ")]
     assert syntax and all(line.endswith("(syntax.py, line 3)") for line in syntax)
     assert not [line for line in last_lines if "exited with code" in line]
+
+
+@pytest.mark.slow
+def test_the_likeliest_mistakes_in_a_notebook(tmp_path):
+    outputs = run_notebook(tmp_path)
+    for name in MISTAKES:
+        check_mistake(outputs, name)
+    check_own_error(outputs)
+    check_relative_destination(outputs)
+    check_what_failed_jobs_left(outputs)
+    check_records()
 
 
 def run_script(folder: Path, program: str) -> str:
