@@ -7,11 +7,11 @@ COCO's layout: https://cocodataset.org/#format-data
 """
 
 # Task 8.2 · Let the script find its modules
-# At the very beginning of the script, put the folder of the input code_dependencies on
-# sys.path, before all other places.
+# At the very beginning of the script, before voc is imported, put the folder of the
+# input code_dependencies on sys.path.
 raise NotImplementedError(
-    "task 8.2 not attempted: At the very beginning of the script, put the folder of "
-    "the input code_dependencies on sys.path, before all other places."
+    "task 8.2 not attempted: At the very beginning of the script, before voc is "
+    "imported, put the folder of the input code_dependencies on sys.path."
 )
 
 import argparse

@@ -47,4 +47,17 @@ RIGHT = [
         ["constant: env: '/opt/ml/"],
         "What an argument is where SageMaker sets no variable is free.",
     ),
+    (["5.1"], ["statement: : keras.utils.set_random_seed"], "The task does not ask for a seed."),
+    (
+        ["3.4", "6.2", "12.2"],
+        ["statement: : os.makedirs(args.output"],
+        "SageMaker makes the folder of each output before the script starts.",
+    ),
+    (["3.4", "6.2", "12.2"], ["json.dump indent=: 2 -> "], "How JSON is indented is free."),
+    (["7.2"], ["'.npz' -> ''"], "np.savez adds .npz to a name without it."),
+    (
+        ["8.2"],
+        ["sys.path.insert: 0 -> "],
+        "No other folder of the job has a voc: the place on sys.path does not matter.",
+    ),
 ]
