@@ -336,7 +336,8 @@ def test_check_finds_the_lab_from_where_it_is_called(own, tmp_path):
     assert found.returncode == 1
     assert found.stdout.startswith("task 1.3 · Tell the job where its input is: not yet\n")
     assert str(tmp_path / "lab") in found.stdout
-    assert found.stdout.endswith("next       hint 1 of 4: ./lab hint 1.3\n")
+    step = "run the cell with processor.run, then check again"
+    assert found.stdout.endswith(f"next       {step}\n")
 
 
 def test_clean_leaves_progress_and_kept_work(own, tmp_path):
