@@ -106,6 +106,21 @@ def test_a_kernel_tells_what_its_cells_did(starter):
         manager.shutdown_kernel(now=True)
 
 
+def test_a_cell_with_an_id_that_is_not_the_notebooks_is_known_by_its_source(starter, kernel):
+    path = starter / "1-preprocessing.ipynb"
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        if GAP in "".join(cell["source"]):
+            cell["source"] = "inputs = missing"  # saved, and then run
+    path.write_text(json.dumps(content))
+    live._begins(Info("vscode-notebook-cell:/home/me#W1", "inputs = missing"))
+    result = Result()
+    result.error_in_exec = NameError("name 'missing' is not defined")
+    live._ended(result)
+    outcome = checks.run("1.3", starter)
+    assert outcome.found == "the cell stopped: NameError: name 'missing' is not defined"
+
+
 def test_a_job_does_not_prove_a_cell_that_was_changed_after_it(work, monkeypatch):
     monkeypatch.setattr(live, "_cells", {})
     monkeypatch.setenv("JPY_SESSION_NAME", "Lab1-Unit-Testing/1-preprocessing.ipynb")

@@ -75,9 +75,7 @@ def _begins(info) -> None:
     """Note the cell, and from now on what it prints."""
     global _now, _stop_listening
     # JupyterLab and VS Code tell the id (ipykernel/kernelbase.py, "cellId"); others may not.
-    identity = getattr(info, "cell_id", None)
-    if not identity:
-        return
+    identity = getattr(info, "cell_id", None) or info.raw_cell
     before = _cells.get(identity)
     same = before is not None and before.source == info.raw_cell
     _now = Ran(info.raw_cell, before.since if same else time.time())

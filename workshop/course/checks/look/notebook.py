@@ -50,7 +50,11 @@ def cells(look: Look) -> list[Cell]:
             looked_at=str(look.folder),
         ) from None
     ran = live.ran(look.notebook.name)
-    found = [_cell(cell, ran.get(cell.get("id"))) for cell in saved_cells]
+    by_source = {one.source: one for one in ran.values()}  # VS Code has ids of its own
+    found = []
+    for cell in saved_cells:
+        known = ran.get(cell.get("id")) or by_source.get("".join(cell["source"]))
+        found.append(_cell(cell, known))
     look.saw_file(look.notebook.name, "\n\n".join(cell.source for cell in found).encode())
     return found
 
