@@ -11,7 +11,12 @@ import numpy as np
 
 from workshop.course.checks.arrays import npy
 from workshop.course.checks.look import Look, jobs, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, input_folders, output_uri
+from workshop.course.checks.look.job_request import (
+    PROCESSING,
+    input_folders,
+    output_uri,
+    outputs_of,
+)
 from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
@@ -244,9 +249,8 @@ def metrics_uri(look: Look, record: Record) -> str:
     """Return where a job takes metrics.json, which must be Evaluation/."""
     uri = output_uri(record, f"{OUTPUT}/metrics.json")
     if uri is None:
-        given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-        folders = listing(one["S3Output"]["LocalPath"] for one in given)
-        has = f"; it has one for {folders}" if given else ""
+        given = outputs_of(record).values()
+        has = f"; it has one for {listing(folder for folder, _ in given)}" if given else ""
         raise NotYet(f"no output takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
     bucket = s3.split_uri(uri)[0]
     expected = f"s3://{bucket}/{look.top}Evaluation/metrics.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from workshop.course.checks.look import Look, jobs, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri
+from workshop.course.checks.look.job_request import PROCESSING, input_at, output_uri, outputs_of
 from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
@@ -37,8 +37,8 @@ def inputs_and_outputs(look: Look) -> None:
             )
     uri = output_uri(record, f"{OUTPUT}/annotation.json")
     if uri is None:
-        given = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-        has = f"; it has {listing(one['S3Output']['LocalPath'] for one in given)}" if given else ""
+        given = outputs_of(record).values()
+        has = f"; it has {listing(folder for folder, _ in given)}" if given else ""
         raise NotYet(f"no output that takes {OUTPUT} to S3{has}", f"an output for {OUTPUT}")
     wanted = f"s3://{s3.split_uri(uri)[0]}/{look.top}Annotations/annotation.json"
     if uri != wanted:

@@ -86,13 +86,14 @@ def script_sources(record: Record) -> list[str]:
 
 def _inputs(record: Record) -> list[tuple[str, str]]:
     inputs = record.request.get("ProcessingInputs", ())
-    return [_place(one["S3Input"]) for one in inputs]
+    return [_place(one["S3Input"]) for one in inputs if one.get("S3Input")]
 
 
 def outputs_of(record: Record) -> dict[str, tuple[str, str]]:
     """Return the outputs of a processing job: {name: (folder in the container, S3 address)}."""
     outputs = record.request.get("ProcessingOutputConfig", {}).get("Outputs", ())
-    return {str(one["OutputName"]): _place(one["S3Output"]) for one in outputs}
+    with_place = (one for one in outputs if one.get("S3Output"))
+    return {str(one["OutputName"]): _place(one["S3Output"]) for one in with_place}
 
 
 def output_uri(record: Record, path: str) -> str | None:
@@ -106,4 +107,4 @@ def output_uri(record: Record, path: str) -> str | None:
 
 def _place(about: dict) -> tuple[str, str]:
     """Return the folder in the container and the S3 address; in local mode they may be anything."""
-    return posixpath.normpath(str(about["LocalPath"])), str(about["S3Uri"])
+    return posixpath.normpath(str(about.get("LocalPath", ""))), str(about.get("S3Uri", ""))
