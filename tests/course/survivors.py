@@ -60,4 +60,10 @@ RIGHT = [
         ["sys.path.insert: 0 -> "],
         "No other folder of the job has a voc: the place on sys.path does not matter.",
     ),
+    (["12.2"], ["nthread"], "How many threads XGBoost takes is free."),
+    (
+        ["12.2"],
+        ["xgboost.Booster({'nthread': 1}) -> without argument 0"],
+        "How many threads XGBoost takes is free.",
+    ),
 ]

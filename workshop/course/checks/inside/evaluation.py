@@ -79,8 +79,11 @@ def of_xgboost():
     learned = xgboost.DMatrix(features, label=labels)
     model = xgboost.train(settings | {"min_child_weight": 0}, learned, num_boost_round=3)
     model.save_model(f"{PLACE}/xgboost-model.json")
+    with open(f"{PLACE}/settings.json", "w") as file:
+        file.write("{}")
     with tarfile.open(f"{MODEL_INPUT}/model.tar.gz", "w:gz") as archive:
-        archive.add(f"{PLACE}/xgboost-model.json", "xgboost-model.json")
+        for name in ("settings.json", "xgboost-model.json"):  # a model is seldom alone
+            archive.add(f"{PLACE}/{name}", name)
     truth = np.where(np.arange(40) < RIGHT, labels, (labels + 1) % 10)
     table = np.column_stack([truth, features])
     np.savetxt(f"{TEST_INPUT}/test.csv", table, delimiter=",", fmt="%.6g")

@@ -45,8 +45,8 @@ def cells(look: Look) -> list[Cell]:
     except (OSError, ValueError, KeyError, TypeError):
         raise NotYet(
             f"no notebook {look.notebook.name} in {look.folder} that can be read",
-            "the notebook of this section; ./lab check looks for it in the folder where it "
-            "is started, then in the workshop's own",
+            "the notebook of this section; a check looks for it in the folder where it is asked "
+            "for, then in the workshop's own",
             looked_at=str(look.folder),
         ) from None
     ran = live.ran(look.notebook.name)
