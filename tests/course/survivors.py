@@ -5,12 +5,37 @@ makes them right.
 """
 
 RIGHT = [
-    (["1.3"], ["input_name="], "The name of an input is free: the container does not see it."),
     (
-        ["1.3"],
-        ["f'{raw_data}/' -> without part 1"],
-        "RawData without the slash is a prefix too, and nothing else in the bucket begins so.",
+        ["1.3", "3.2", "4.2", "6.1", "7.1", "8.1", "10.1", "10.3"],
+        ["without input_name="],
+        "The name of an input is free: the container does not see it.",
     ),
+    (
+        ["1.3", "3.2", "4.2", "6.1", "7.1", "8.1", "10.1", "10.3"],
+        ["constant: ProcessingInput input_name=: "],
+        "The name of an input is free: the container does not see it.",
+    ),
+    (
+        ["1.4", "3.5", "4.2", "6.1", "10.3"],
+        ["without output_name="],
+        "The name of an output is free: the SDK makes one where there is none.",
+    ),
+    (
+        ["1.4", "3.5", "4.2", "6.1", "10.3"],
+        ["constant: ProcessingOutput output_name=: "],
+        "The name of an output is free: the container does not see it.",
+    ),
+    (
+        ["1.3", "4.2", "7.1"],
+        ["ProcessingInput source=: ", "}/' -> without part 1"],
+        "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
+    ),
+    (
+        ["1.3", "4.2", "7.1"],
+        ["constant: ProcessingInput source=: '/' -> ''"],
+        "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
+    ),
+    (["11.2"], ["order: : digits = digits.replace("], "The two columns do not need each other."),
     (
         ["1.7"],
         ["without argument 1"],
@@ -31,11 +56,6 @@ RIGHT = [
         ["1.2"],
         ["-> 'script_processing'"],
         "shutil.copy takes a folder too, and keeps the name of the file.",
-    ),
-    (
-        ["1.4"],
-        ["output_name="],
-        "The name of an output is free: the SDK makes one where there is none.",
     ),
     (
         ["2.2", "5.1"],

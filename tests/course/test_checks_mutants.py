@@ -51,12 +51,12 @@ JOB = {
 }
 
 
-def reason(number: str, mutant: Mutant) -> str:
-    """Return why a mutant is right too; nothing when nobody said so."""
-    for tasks, change, why in RIGHT:
-        if number in tasks and all(part in mutant.change for part in change):
-            return why
-    return ""
+def is_right(number: str, mutant: Mutant) -> bool:
+    """Tell whether somebody said why a mutant is right too; of two changes, of each of them."""
+    return all(
+        any(number in tasks and all(part in change for part in parts) for tasks, parts, _ in RIGHT)
+        for change in mutant.change.split("; ")
+    )
 
 
 def chosen(number: str, config: pytest.Config) -> list[Mutant]:
@@ -69,7 +69,7 @@ def chosen(number: str, config: pytest.Config) -> list[Mutant]:
 def judge(number: str, folder: Path, mutant: Mutant) -> str:
     """Return what is wrong: a mutant passed that nobody calls right."""
     outcome = checks.run(number, folder)
-    if outcome.state != checks.PASSED or reason(number, mutant):
+    if outcome.state != checks.PASSED or is_right(number, mutant):
         return ""
     before = ast.unparse(ast.parse(REGIONS[number].code)).splitlines()
     changed = difflib.unified_diff(before, mutant.code.splitlines(), n=0, lineterm="")
