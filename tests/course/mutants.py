@@ -208,7 +208,7 @@ def _statements(
             yield f"order: {where}: {old} <-> {after}", _swap(at, "body", place)
     if isinstance(node, (ast.Module, ast.FunctionDef)):
         # What comes behind a `return` would never run.
-        end = len(body) - isinstance(body[-1], ast.Return)
+        end = len(body) - _returns(body[-1])
         where = getattr(node, "name", "the end")
         yield (
             f"raise: {where}: -> raise RuntimeError",
@@ -216,6 +216,13 @@ def _statements(
         )
     if isinstance(node, ast.For):
         yield f"loop: {where}: -> the first time alone", _insert(at, len(body), "break")
+
+
+def _returns(statement: ast.stmt) -> bool:
+    """Tell whether nothing behind a statement is ever reached."""
+    if isinstance(statement, ast.With):
+        return _returns(statement.body[-1])
+    return isinstance(statement, ast.Return)
 
 
 def _order_counts(one: ast.stmt, two: ast.stmt) -> bool:

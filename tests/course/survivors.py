@@ -86,4 +86,14 @@ RIGHT = [
         ["xgboost.Booster({'nthread': 1}) -> without argument 0"],
         "How many threads XGBoost takes is free.",
     ),
+    (
+        ["3.3", "6.2"],
+        ["name: shutil.copyfileobj: shutil -> tarfile"],
+        "tarfile has a copyfileobj that does the same.",
+    ),
+    (
+        ["6.3"],
+        ["logStreamNamePrefix=: '/' -> ''"],
+        "The names of the SDK's jobs are all of one length, so no other one begins like this one.",
+    ),
 ]

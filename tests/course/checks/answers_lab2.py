@@ -309,6 +309,10 @@ WRONG = [
     ("6.4", "discount twice", value(cost=COST * 0.3)),
     ("6.4", "a text", value(cost=f"{COST:.5f} US dollars")),
     ("6.4", "not saved", closed),
+    ("6.4", "divided by the instances", notebook("6-evaluation", (
+        'hours * resources["InstanceCount"]', 'hours / resources["InstanceCount"]'))),
+    ("6.4", "an hour of another length", notebook("6-evaluation", (
+        '"BillableTimeInSeconds"] / 3600', '"BillableTimeInSeconds"] / 3601'))),
 
     ("7.1", "fully replicated", request("sharding", distribution="FullyReplicated")),
     ("7.1", "said nothing", lambda work: work.jobs["sharding"]["request"].pop("distribution")),

@@ -32,10 +32,7 @@ def toggle():
 def cost():
     """Run the cells that work out what an epoch costs; the prices are ours."""
     with open(f"{PLACE}/prices.json") as file:
-        known = json.load(file)
-    sys.modules["workshop"] = workshop = types.ModuleType("workshop")
-    sys.modules["workshop.prices"] = workshop.prices = prices = types.ModuleType("prices")
-    prices.per_hour, prices.DATE = (lambda kind, region="us-east-1": known[kind]), "today"
+        sell_for(json.load(file))
     with open(f"{PLACE}/cell.py") as file:
         code = compile(file.read(), "cell.py", "exec")
     names = {}
@@ -43,6 +40,24 @@ def cost():
     REPORT["given"] = {name: simple(names.get(name)) for name in COSTS}
     REPORT["alone"] = number(names.get("alone"))
     REPORT["beside"] = [[jobs, number(names["beside"](jobs))] for jobs in (1, 10, 1000)]
+
+
+def sell_for(known):
+    """Let workshop.prices have these prices of an hour, by the type of an instance."""
+    sys.modules["workshop"] = workshop = types.ModuleType("workshop")
+    sys.modules["workshop.prices"] = workshop.prices = prices = types.ModuleType("prices")
+    prices.per_hour, prices.DATE = (lambda kind, region="us-east-1": known[kind]), "today"
+
+
+def cost_of_job():
+    """Run the cell that works out what a training job costs, for a job and prices of ours."""
+    with open(f"{PLACE}/job.json") as file:
+        job = json.load(file)
+    sell_for(job["prices"])
+    names = {"LOCAL": False, "training": job["training"]}
+    with open(f"{PLACE}/cell.py") as file:
+        exec(compile(file.read(), "cell.py", "exec"), names)
+    REPORT["cost"] = number(names.get("cost"))
 
 
 COSTS = ("TRAIN", "AUGMENT", "AUGMENT_SMALL", "FETCH")
