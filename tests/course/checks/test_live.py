@@ -83,6 +83,8 @@ def test_a_kernel_tells_what_its_cells_did(starter):
                 continue
             if answer["msg_type"] == "stream":
                 printed += answer["content"]["text"]
+            if answer["msg_type"] == "display_data":
+                printed += answer["content"]["data"]["text/plain"]
             if answer["content"].get("execution_state") == "idle":
                 return printed
 

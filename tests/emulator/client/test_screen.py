@@ -153,7 +153,9 @@ S3Uploader.upload("fine.py", f"s3://{bucket}/code", sagemaker_session=session)""
         "S3UploadFailedError: Failed to upload",
     ),
 }
-RELATIVE = 'process("fine.py", outputs=[ProcessingOutput(out, "Out/")])'
+RELATIVE = """
+process("fine.py", outputs=[ProcessingOutput(out, "Out/"), ProcessingOutput(f"{out}/b", "B")])
+"""
 LEFT_BY_FAILED_JOBS = """
 found = session.boto_session.resource("s3").Bucket(bucket).objects.filter(Prefix="models/")
 print(sorted({item.key.rpartition("/")[2] for item in found}))
@@ -219,10 +221,10 @@ def test_an_error_of_the_learners_own_code_is_shown_as_it_is(outputs):
 
 
 @pytest.mark.slow
-def test_where_an_output_goes_whose_destination_is_no_address_is_said(outputs):
+def test_where_outputs_go_whose_destinations_are_no_addresses_is_said_once(outputs):
     (warning,) = [line for line in text_of(outputs["relative"]).splitlines() if "Warning" in line]
     assert "'Out/', which does not begin with s3://" in warning
-    assert warning.endswith('Write destination=f"s3://{bucket}/Out/".')
+    assert warning.endswith('Write destination=f"s3://{bucket}/Out/". So it is with 1 more.')
 
 
 @pytest.mark.slow

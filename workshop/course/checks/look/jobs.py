@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import posixpath
 import re
+import textwrap
 from collections.abc import Callable
 
 from workshop.course import manifest
@@ -36,6 +37,7 @@ def newest(look: Look, script: str, which: Which = lambda record: True) -> Recor
     """
     kind = "training" if script == "main.py" else "processing"
     record = started(look, script, which, kind)[-1]
+    _is_of_the_cell(look, record)
     if kind == "processing":
         judge_directions(record)
     return record
@@ -60,6 +62,18 @@ def started(
         "a job to look at",
         looked_at=f"the jobs started from {look.folder}",
         step=f"run the cell with {_RUN_CELL[kind]}, then check again",
+    )
+
+
+def _is_of_the_cell(look: Look, record: Record) -> None:
+    """Where the kernel tells it, make sure that the cell is as it was when the job started."""
+    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
+    if since <= record.started:
+        return
+    raise NotYet(
+        f"this job is of {clock(record.started)}, and the cell was changed since",
+        "a job with the cell as it is now",
+        step=f"run the cell with {_RUN_CELL[record.kind]} again, mend what stops it, then check again",
     )
 
 
@@ -127,16 +141,14 @@ def ended_well(record: Record) -> None:
         )
     if record.error:
         raise NotYet(
-            f"it failed: {last_line(record.error)}",
-            f"a job that ends well; then run the cell with {_RUN_CELL[record.kind]} again",
+            f"it failed: {textwrap.shorten(last_line(record.error), 200, placeholder=' …')}",
+            "a job that ends well",
+            step=f"mend that, run the cell with {_RUN_CELL[record.kind]}, then check again",
         )
 
 
 def stands(look: Look, record: Record) -> None:
-    """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well.
-
-    Where the kernel tells it, the cell is as it was when the job started.
-    """
+    """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well."""
     if record.refused:
         raise NotYet(record.refused, "a job that AWS would take: what local mode does not look at")
     ended_well(record)
@@ -146,13 +158,6 @@ def stands(look: Look, record: Record) -> None:
                 f"this job is of an earlier run: the notebook stopped with {cell.error}",
                 f"a job that the notebook starts as it is now, with {_RUN_CELL[record.kind]}",
             )
-    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
-    if since > record.started:
-        raise NotYet(
-            f"this job is of {clock(record.started)}, and the cell was changed since",
-            "a job with the cell as it is now",
-            step=f"run the cell with {_RUN_CELL[record.kind]} again, then check again",
-        )
 
 
 def describe(record: Record) -> dict:
