@@ -73,7 +73,7 @@ def _is_of_the_cell(look: Look, record: Record) -> None:
     raise NotYet(
         f"this job is of {clock(record.started)}, and the cell was changed since",
         "a job with the cell as it is now",
-        step=f"run the cell with {_RUN_CELL[record.kind]} again, mend what stops it, then check again",
+        step=f"run the cell with {_RUN_CELL[record.kind]} again, mend what stops it, then check",
     )
 
 
