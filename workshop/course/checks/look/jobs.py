@@ -37,7 +37,6 @@ def newest(look: Look, script: str, which: Which = lambda record: True) -> Recor
     """
     kind = "training" if script == "main.py" else "processing"
     record = started(look, script, which, kind)[-1]
-    _is_of_the_cell(look, record)
     if kind == "processing":
         judge_directions(record)
     return record
@@ -62,18 +61,6 @@ def started(
         "a job to look at",
         looked_at=f"the jobs started from {look.folder}",
         step=f"run the cell with {_RUN_CELL[kind]}, then check again",
-    )
-
-
-def _is_of_the_cell(look: Look, record: Record) -> None:
-    """Where the kernel tells it, make sure that the cell is as it was when the job started."""
-    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
-    if since <= record.started:
-        return
-    raise NotYet(
-        f"this job is of {clock(record.started)}, and the cell was changed since",
-        "a job with the cell as it is now",
-        step=f"run the cell with {_RUN_CELL[record.kind]} again, mend what stops it, then check",
     )
 
 
@@ -148,7 +135,10 @@ def ended_well(record: Record) -> None:
 
 
 def stands(look: Look, record: Record) -> None:
-    """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well."""
+    """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well.
+
+    Where the kernel tells it, the cell is as it was when the job started.
+    """
     if record.refused:
         raise NotYet(record.refused, "a job that AWS would take: what local mode does not look at")
     ended_well(record)
@@ -158,6 +148,13 @@ def stands(look: Look, record: Record) -> None:
                 f"this job is of an earlier run: the notebook stopped with {cell.error}",
                 f"a job that the notebook starts as it is now, with {_RUN_CELL[record.kind]}",
             )
+    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
+    if since > record.started:
+        raise NotYet(
+            f"this job is of {clock(record.started)}, and the cell was changed since",
+            "a job with the cell as it is now",
+            step=f"run the cell with {_RUN_CELL[record.kind]} again, then check again",
+        )
 
 
 def describe(record: Record) -> dict:
