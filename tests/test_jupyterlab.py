@@ -168,6 +168,17 @@ def test_a_notebook_that_is_saved_as_it_is_keeps_its_bytes(server, lab):
     assert (ROOT / path).read_bytes() == before
 
 
+def test_a_connection_is_not_cut(server):
+    """The server looks after each 30 seconds if the browser still answers."""
+    name = server.ask("api/terminals", "POST", {})["name"]
+    screen = server.listen(f"terminals/websocket/{name}")
+    screen.settimeout(60)
+    screen.send(json.dumps(["stdin", "sleep 33; echo en''d\r"]))
+    while "end" not in screen.recv():  # recv answers pings, and raises where it is closed
+        pass
+    screen.close()
+
+
 def test_nothing_is_told_that_nobody_can_act_on(server):
     path = "final/Lab1-Unit-Testing/1-preprocessing.ipynb"
     server.ask(f"api/contents/{path}?content=1")

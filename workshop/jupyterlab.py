@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import sys
+from collections.abc import Callable
 
 from workshop.paths import ROOT
 
 SETTINGS = ROOT / "workshop" / "jupyter"
+
+# What JupyterLab's server says in the terminal, and nobody can act on.
+_NOISE = re.compile(
+    r"The websocket_ping_timeout \(|"  # jupyter_server has milliseconds where tornado has seconds
+    r"/\.~\S+ doesn't exist$"  # the file browser looked while a file was being saved
+)
 
 
 def command() -> list[str]:
@@ -62,3 +71,8 @@ def keep_language(model: dict, **_) -> None:
         language = model["content"].get("metadata", {}).get("language_info")
         if language and "name" in language:
             model["content"]["metadata"]["language_info"] = {"name": language["name"]}
+
+
+def drop_noise() -> Callable[[logging.LogRecord], bool]:
+    """Return a filter for the server's log: it keeps what somebody can act on."""
+    return lambda record: not _NOISE.search(record.getMessage())

@@ -20,11 +20,11 @@ def passed(*numbers):
 @pytest.mark.parametrize(
     ("done", "told"),
     [
-        ((1,), "Section 1 (Preprocessing) is done. Next: section 2 (Training), "
+        ((1,), "Section 1 (Preprocessing) is done.\nNext: section 2 (Training), "
                "Lab1-Unit-Testing/2-training.ipynb"),
-        ((3, 4), "is done. Next: section 5 ("),  # 4 was done before
+        ((3, 4), "is done.\nNext: section 5 ("),  # 4 was done before
         ((3,), ", Lab2/4-preprocessing.ipynb"),
-        ((12,), "is done. Next: section 1 (Preprocessing), "),  # it was left out
+        ((12,), "is done.\nNext: section 1 (Preprocessing), "),  # it was left out
         (range(1, 13), "is done. That was the last one: all tasks of the workshop are passed."),
     ],
 )  # fmt: skip

@@ -43,7 +43,7 @@ def test_the_sections_that_were_begun_have_a_line_for_each_task(capsys):
     assert lines[1] == "  Section 1 · Preprocessing: 1 of 7 passed"
     words = [line.split("  ") for line in lines[2:5]]
     assert [[word.strip() for word in line if word] for line in words] == [
-        ["1.1", "passed", "0 of 5 minutes", "Keep the version of TensorFlow"],
+        ["1.1", "passed", "0 of 5 min", "Keep the version of TensorFlow"],
         ["1.2", "not checked", "Take the libraries along"],
         ["1.3", "not checked", "1 of 4 hints", "Tell the job where its input is"],
     ]

@@ -13,7 +13,7 @@ def after(section: manifest.Section) -> str:
     place = order.index(section)
     for one in (*order[place + 1 :], *order[:place]):
         if not is_done(one):
-            return f"{title} Next: section {one.number} ({one.title}), {notebook(one)}"
+            return f"{title}\nNext: section {one.number} ({one.title}), {notebook(one)}"
     return f"{title} That was the last one: all tasks of the workshop are passed."
 
 

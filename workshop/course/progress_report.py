@@ -121,12 +121,12 @@ def _task(task: dict) -> Iterator[Text]:
     """Yield a task's line, and one more where it is passed and would not pass today."""
     hints = f"{task['hints_opened']} of {task['hints_total']} hints" if task["hints_opened"] else ""
     time = task["minutes"]
-    minutes = "" if time is None else f"{time} of {task['meant_minutes']} minutes"
+    minutes = "" if time is None else f"{time} of {task['meant_minutes']} min"
     state = task["state"]
     line = Text(f"    {task['task']:5} ")
     line.append(state, state if state in progress_file.STATES else "")
     line.append(" " * (len(progress_file.NOT_ATTEMPTED) - len(state)))
-    yield line.append(f"  {hints:12}  {minutes:19}  {task['title']}")
+    yield line.append(f"  {hints:12}  {minutes:13}  {task['title']}")
     if task["latest"]:
         latest = task["latest"]
         when = datetime.fromisoformat(latest["when"]).astimezone()

@@ -132,7 +132,7 @@ def test_after_the_last_task_of_a_section_it_says_what_is_next(starter, monkeypa
     checks.show(*(f"1.{place}" for place in range(1, 7)), folder=starter)
     assert "is done" not in capsys.readouterr().out
     checks.show("1.7", folder=starter)
-    told = "Section 1 (Preprocessing) is done. Next: section 2 (Training), "
+    told = "Section 1 (Preprocessing) is done.\nNext: section 2 (Training), "
     assert f"\n{told}Lab1-Unit-Testing/2-training.ipynb\n" in capsys.readouterr().out
     checks.show("1.7", folder=starter)
     assert "is done" not in capsys.readouterr().out

@@ -30,6 +30,7 @@ RAISES = [
     ("s3.get_object(Bucket='mine', Key=1)", "Look at Key in your call"),
     ("s3.get_object(Bucket='mine')", "Look at Key in your call"),
     ("s3.list_objects_v2(Bucket='s3://mine/')", "Give the bucket's name alone, without s3://"),
+    ("s3.list_objects_v2(Bucket='{bucket}')", "The f before the quotes is missing"),
     ("S3Downloader.list('here/there')", 'as in f"s3://{bucket}/here/there".'),
     ("TrainingInput_of('here/')", 'as in f"s3://{bucket}/here/".'),
     ("jobs(instance_count=99)", "Give a smaller instance_count"),

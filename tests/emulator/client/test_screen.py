@@ -153,7 +153,9 @@ S3Uploader.upload("fine.py", f"s3://{bucket}/code", sagemaker_session=session)""
         "S3UploadFailedError: Failed to upload",
     ),
 }
-RELATIVE = 'process("fine.py", outputs=[ProcessingOutput(out, "Out/")])'
+RELATIVE = """
+process("fine.py", outputs=[ProcessingOutput(out, "Out/"), ProcessingOutput(f"{out}/b", "B")])
+"""
 LEFT_BY_FAILED_JOBS = """
 found = session.boto_session.resource("s3").Bucket(bucket).objects.filter(Prefix="models/")
 print(sorted({item.key.rpartition("/")[2] for item in found}))
@@ -216,10 +218,10 @@ def check_own_error(outputs: dict[str, list]) -> None:
 
 
 def check_relative_destination(outputs: dict[str, list]) -> None:
-    """Where such an output goes is said."""
+    """Where such outputs go is said, once."""
     (warning,) = [line for line in text_of(outputs["relative"]).splitlines() if "Warning" in line]
     assert "'Out/', which does not begin with s3://" in warning
-    assert warning.endswith('Write destination=f"s3://{bucket}/Out/".')
+    assert warning.endswith('Write destination=f"s3://{bucket}/Out/". So it is with 1 more.')
 
 
 def check_what_failed_jobs_left(outputs: dict[str, list]) -> None:

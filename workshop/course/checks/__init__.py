@@ -42,7 +42,7 @@ from workshop.course.checks.outcome import (
 from workshop.course.checks.registry import CHECKS
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
-from workshop.place import command
+from workshop.place import command, in_notebook
 
 __all__ = [
     "NOT_ATTEMPTED",
@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 _WIDTH = 100
+_NOTEBOOK_WIDTH = 96  # what JupyterLab shows on a screen of 1280 pixels, beside its file browser
 _INDENT = " " * 13
 
 
@@ -126,7 +127,7 @@ def folder_of(lab: manifest.Lab) -> Path:
 def _line(name: str, text: str) -> str:
     return textwrap.fill(
         text,
-        _WIDTH,
+        _NOTEBOOK_WIDTH if in_notebook() else _WIDTH,
         initial_indent=f"  {name:9}  ",
         subsequent_indent=_INDENT,
         break_long_words=False,

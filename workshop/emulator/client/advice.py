@@ -112,6 +112,11 @@ REQUESTS = (
         "Leave sagemaker_session out: from instance_type the processor knows where to run.",
     ),
     Advice(
+        "ParamValidationError",
+        r'Invalid bucket name "(\{\w*\})"',
+        'The f before the quotes is missing, so {1} is no name yet: write f"s3://{1}/...".',
+    ),
+    Advice(
         "ParamValidationError|InvalidBucketName",
         "[Bb]ucket name",
         "Give the bucket's name alone, without s3:// and without a key: 3 to 63 small letters, "

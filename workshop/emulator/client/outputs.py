@@ -19,9 +19,10 @@ def watch(processing) -> None:
         given = [*arguments, *options.values()][0] if arguments or options else None
         before = [getattr(output, "destination", None) for output in given or ()]
         outputs = wrapped(*arguments, **options)
-        for destination, output in zip(before, outputs, strict=False):
-            if _is_no_address(destination, output.source):
-                print(_words(destination, output), file=sys.stderr, flush=True)
+        pairs = zip(before, outputs, strict=False)
+        astray = [pair for pair in pairs if _is_no_address(pair[0], pair[1].source)]
+        if astray:
+            print(_words(*astray[0], len(astray) - 1), file=sys.stderr, flush=True)
         return outputs
 
     wrapt.wrap_function_wrapper(processing, "Processor._normalize_outputs", normalize)
@@ -33,9 +34,10 @@ def _is_no_address(destination: object, source: object) -> bool:
     return isinstance(destination, str) and not destination.startswith("s3://") and not swapped
 
 
-def _words(destination: str, output) -> str:
+def _words(destination: str, output, more: int) -> str:
+    others = f" So it is with {more} more." if more else ""
     return (
         f"Warning: the destination of the output {output.output_name!r} is {destination!r}, which "
         f"does not begin with s3://. So the SDK sends it to {output.destination} instead. "
-        f'Write destination=f"s3://{{bucket}}/{destination.strip("./")}/".'
+        f'Write destination=f"s3://{{bucket}}/{destination.strip("./")}/".{others}'
     )

@@ -62,6 +62,11 @@ def judge_directions(record: Record) -> None:
                 f"the {where} of an {kind} is {uri!r}",
                 'an address in S3, which begins with "s3://"',
             )
+        if "{" in uri:
+            raise NotYet(
+                f"an {kind} has the address {uri!r}: the f before the quotes is missing",
+                f'an address with the name of the bucket in it, as in f"{uri}"',
+            )
         if not path.startswith("/"):
             where = "destination" if kind == "input" else "source"
             raise NotYet(

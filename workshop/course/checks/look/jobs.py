@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import posixpath
 import re
+import textwrap
 from collections.abc import Callable
 
 from workshop.course import manifest
@@ -127,8 +128,9 @@ def ended_well(record: Record) -> None:
         )
     if record.error:
         raise NotYet(
-            f"it failed: {last_line(record.error)}",
-            f"a job that ends well; then run the cell with {_RUN_CELL[record.kind]} again",
+            f"it failed: {textwrap.shorten(last_line(record.error), 200, placeholder=' …')}",
+            "a job that ends well",
+            step=f"mend that, run the cell with {_RUN_CELL[record.kind]}, then check again",
         )
 
 
