@@ -96,4 +96,30 @@ RIGHT = [
         ["logStreamNamePrefix=: '/' -> ''"],
         "The names of the SDK's jobs are all of one length, so no other one begins like this one.",
     ),
+    (
+        ["2.4"],
+        ["argument: model.fit callbacks=: keras.callbacks.ModelCheckpoint(", "without monitor="],
+        "ModelCheckpoint looks at val_loss by itself.",
+    ),
+    (
+        ["2.4", "5.3"],
+        ["swap: model.fit callbacks=: ["],
+        "Callbacks that do not need each other may come in any order.",
+    ),
+    (
+        ["2.4", "5.3"],
+        ["constant: model.fit verbose=: 0 -> "],
+        "How much Keras itself prints is free.",
+    ),
+    (
+        ["7.3"],
+        ["without argument 1"],
+        "Without a session S3Downloader makes one of its own, for the same account.",
+    ),
+    (
+        ["7.3"],
+        ["S3Downloader.list: f'{sharded}/' -> without part 1"],
+        "The prefix without the slash lists the same objects.",
+    ),
+    (["3.2"], ["swap: inputs =: [ProcessingInput(", "elements"], "Inputs come in any order."),
 ]

@@ -122,7 +122,7 @@ def test_a_cell_counts_as_it_ran_last(starter, monkeypatch):
     cells = json.loads((starter / "1-preprocessing.ipynb").read_text())["cells"]
     (cell,) = (one for one in cells if "inputs = []" in "".join(one["source"]))
     monkeypatch.setenv("JPY_SESSION_NAME", "1-preprocessing.ipynb")
-    monkeypatch.setattr(live, "_cells", {cell["id"]: live.Ran("inputs = [1]", 0.0)})
+    monkeypatch.setattr(live, "_cells", {cell["id"]: live.Ran("inputs = [1]", 0.0, 0.0)})
     assert compare.pair("1.3", starter).yours == "inputs = [1]\n"
 
 

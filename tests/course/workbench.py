@@ -19,6 +19,7 @@ from workshop.emulator.client import connection
 
 _PROGRAM = """
 import ast, json, os, sys, traceback
+from datetime import datetime, timezone
 import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot, numpy, pandas
@@ -65,7 +66,7 @@ class Kernel:
             os.dup2(log.fileno(), 2)
             for cell in cells[len(self.ran):]:
                 log.seek(0, 2)
-                before = log.tell()
+                before, began = log.tell(), datetime.now(timezone.utc).isoformat()
                 try:
                     execute(cell.source, f"cell {len(self.ran) + 1}", self.names)
                 except Exception as raised:
@@ -76,6 +77,7 @@ class Kernel:
                 log.seek(before)
                 cell.outputs = [new_output("stream", name="stdout", text=log.read())]
                 cell.execution_count = len(self.ran) + 1
+                cell.metadata["execution"] = {"iopub.execute_input": began}
                 if error:
                     cell.outputs.append(end)
                     break

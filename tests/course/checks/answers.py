@@ -181,6 +181,8 @@ WRONG = [
         work.uri("RawData/"): f"{CODE}/source_data"})),
     ("1.3", "the cell stopped, the job is older", lambda work: work.stopped(
         "1-preprocessing", "1.3", "NameError", "name 'raw_dat' is not defined")),
+    ("1.3", "the SDK refused, the job is older", lambda work: work.stopped(
+        "1-preprocessing", "processor.run(", "ValueError", "Your inputs must be provided as …")),
     ("1.3", "not run", lambda work: work.forget("1-preprocessing")),
     ("1.3", "what AWS would refuse", job("preprocessing", refused="AWS would refuse this job: "
         "1 validation error detected: …")),
@@ -199,8 +201,9 @@ WRONG = [
 
     ("1.4", "source and destination swapped", request("preprocessing", outputs=lambda _, work: {
         work.uri(f"DataProcessed/{folder}"): f"{CODE}/{folder}" for folder in FOLDERS.values()})),
-    ("1.4", "a relative destination", request("preprocessing", outputs={
-        f"{CODE}/{folder}": f"DataProcessed/{folder}" for folder in FOLDERS.values()})),
+    ("1.4", "a relative destination", request("preprocessing", outputs=lambda _, work: {
+        f"{CODE}/{folder}": f"s3://{work.bucket}/preprocessing-1/output/output-{n}"
+        for n, folder in enumerate(FOLDERS.values(), 1)})),
     ("1.4", "continuous upload, which local mode refuses", job("preprocessing",
         error="RuntimeError: UploadMode: Continuous is not currently supported in Local Mode.")),
 

@@ -214,11 +214,16 @@ class Work:
 
     # --- make it so -----------------------------------------------------------------------
 
-    def stopped(self, name: str, number: str, error: str, value: str) -> None:
-        """Make it seem that the cell of a task was run, and stopped with an error."""
+    def stopped(self, name: str, which: str, error: str, value: str) -> None:
+        """Make it seem that the cell of a task, or with a text, was run, and stopped so."""
         path = self.folder / f"{name}.ipynb"
         content = json.loads(path.read_text())
-        (cell,) = (c for c in content["cells"] if f"task-{number}" in c["metadata"].get("tags", ()))
+        (cell,) = (
+            c
+            for c in content["cells"]
+            if f"task-{which}" in c["metadata"].get("tags", ())
+            or (c["cell_type"] == "code" and which in "".join(c["source"]))
+        )
         cell["outputs"] = [
             {"output_type": "error", "ename": error, "evalue": value, "traceback": []}
         ]

@@ -21,9 +21,13 @@ _shell = None
 
 @dataclass
 class Ran:
-    """One run of a cell. `since`: when the cell ran first with this source, in epoch seconds."""
+    """One run of a cell, which began at `began`.
+
+    `since` is when the cell ran first with this source; both in seconds since the epoch.
+    """
 
     source: str
+    began: float
     since: float
     printed: str = ""
     error: str = ""  # "NameError: …"; empty while it runs, and when it ended well
@@ -78,7 +82,8 @@ def _begins(info) -> None:
     identity = getattr(info, "cell_id", None) or info.raw_cell
     before = _cells.get(identity)
     same = before is not None and before.source == info.raw_cell
-    _now = Ran(info.raw_cell, before.since if same else time.time())
+    now = time.time()
+    _now = Ran(info.raw_cell, now, before.since if same else now)
     _cells[identity] = _now
     _stop_listening = _listen(sys.stdout)
 

@@ -109,6 +109,11 @@ def outputs(look: Look) -> None:
         )
     if astray:
         name, uri = astray[0]
+        if f"/{record.name}/output/" in uri:  # sagemaker/processing.py, _normalize_outputs
+            raise NotYet(
+                f"the destination of {name} is no address in S3, so the SDK chose {uri}",
+                f's3://…/{look.top}DataProcessed/…: an address that begins with "s3://"',
+            )
         more = f", and {len(astray) - 1} more elsewhere" if len(astray) > 1 else ""
         bucket = s3.split_uri(uri)[0]
         raise NotYet(

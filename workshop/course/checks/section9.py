@@ -227,6 +227,6 @@ def _judge_cost(
     expected = f"{wanted:.4f}: {parts}"
     if not isinstance(found, float) or not math.isfinite(found):
         raise NotYet(f"{name} is {found}", expected)
-    if abs(found - wanted) > 0.001 * wanted:
-        close = [why for other, why in mistakes.items() if abs(found - other) <= 0.001 * other]
+    if abs(found - wanted) > 0.0001 * wanted:
+        close = [why for other, why in mistakes.items() if abs(found - other) <= 0.0001 * other]
         raise NotYet(f"{name} is {found:.4f}{close[0] if close else ''}", expected)

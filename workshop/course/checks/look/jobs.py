@@ -36,6 +36,7 @@ def newest(look: Look, script: str, which: Which = lambda record: True) -> Recor
     which: tells whether it may be this one, where sections have scripts of the same name
     """
     kind = "training" if script == "main.py" else "processing"
+    notebook.came_to_job(look)
     record = started(look, script, which, kind)[-1]
     if kind == "processing":
         judge_directions(record)
@@ -137,18 +138,17 @@ def ended_well(record: Record) -> None:
 def stands(look: Look, record: Record) -> None:
     """Make sure that a job shows what the cell asks for: AWS would take it, and it ended well.
 
-    Where the kernel tells it, the cell is as it was when the job started.
+    Where the kernel tells it, the cell is as it was when the job started; a cell that starts the
+    job itself has not run since, where that is known.
     """
     if record.refused:
         raise NotYet(record.refused, "a job that AWS would take: what local mode does not look at")
     ended_well(record)
-    for cell in notebook.through_job(look):
-        if cell.error:
-            raise NotYet(
-                f"this job is of an earlier run: the notebook stopped with {cell.error}",
-                f"a job that the notebook starts as it is now, with {_RUN_CELL[record.kind]}",
-            )
-    since = max((cell.since or 0 for cell in notebook.of_task(look)), default=0)
+    cells = notebook.of_task(look)
+    if cells and notebook.starts_job(look):
+        since = max(cell.began or 0 for cell in cells)
+    else:
+        since = max((cell.since or 0 for cell in cells), default=0)
     if since > record.started:
         raise NotYet(
             f"this job is of {clock(record.started)}, and the cell was changed since",

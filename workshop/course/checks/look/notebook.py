@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from workshop.course import gaps
+from workshop.course import gaps, manifest
 from workshop.course.checks import live
 from workshop.course.checks.look import source
 from workshop.course.checks.look.lab import Look
@@ -23,13 +25,15 @@ class Cell:
     """A code cell, and how it ended when it ran last: in this kernel, or before it was saved.
 
     `printed` is None where nobody knows what this source printed; `error` is empty when it ended
-    well; `since` is when it ran first with this source, where the kernel tells.
+    well. `began` is when that run began, where the kernel or the file tells, and `since` when it
+    ran first with this source, where the kernel does.
     """
 
     source: str
     printed: str | None = None
     error: str = ""
     tags: tuple[str, ...] = ()
+    began: float | None = None
     since: float | None = None
 
     def sets(self, name: str) -> bool:
@@ -63,12 +67,25 @@ def _cell(saved: dict, ran: live.Ran | None) -> Cell:
     """Return a cell as it ran in this kernel; one that did not is as it was saved."""
     tags = tuple(saved.get("metadata", {}).get("tags", ()))
     if ran is not None:
-        return Cell(ran.source, ran.printed, ran.error, tags, ran.since)
+        return Cell(ran.source, ran.printed, ran.error, tags, ran.began, ran.since)
     outputs = saved.get("outputs", ())
     errors = [f"{one['ename']}: {one['evalue']}" for one in outputs if "ename" in one]
     known = outputs or saved.get("execution_count")
     printed = "\n".join(map(_output_text, outputs)) if known else None
-    return Cell("".join(saved["source"]), printed, "".join(errors[:1]), tags)
+    return Cell("".join(saved["source"]), printed, "".join(errors[:1]), tags, _began(saved))
+
+
+def _began(saved: dict) -> float | None:
+    """Return when a cell ran last, where its file says so.
+
+    JupyterLab writes it with `recordTiming` (workshop/jupyter/), from the header of the kernel's
+    message (jupyterlab/packages/cells/src/widget.ts, `iopub.execute_input`).
+    """
+    told = saved.get("metadata", {}).get("execution", {}).get("iopub.execute_input")
+    try:
+        return datetime.fromisoformat(str(told).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
 
 
 def of_task(look: Look) -> list[Cell]:
@@ -76,12 +93,35 @@ def of_task(look: Look) -> list[Cell]:
     return [one for one in cells(look) if f"{gaps.TASK_TAG}{look.task}" in one.tags]
 
 
-def through_job(look: Look) -> list[Cell]:
-    """Return the cells of the task, and those that come after them, up to one that starts a job."""
+def starts_job(look: Look) -> bool:
+    """Tell whether the cell of the task starts the job itself: our own code for it does."""
+    lab = next(lab for lab in manifest.labs() if look.section in lab.sections)
+    nodes: list[ast.AST] = list(ast.parse(gaps.regions(lab)[look.task].code).body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Call) and source.calls(node, "run", "fit"):
+            return True
+        if not isinstance(node, ast.FunctionDef):
+            nodes += ast.iter_child_nodes(node)
+    return False
+
+
+def came_to_job(look: Look) -> None:
+    """Make sure that no cell stopped, from the task's on, up to the first that starts a job.
+
+    An older job tells nothing of the cells as they are now. A job that failed tells of itself.
+    """
     every, own = cells(look), of_task(look)
     begin = every.index(own[-1]) if own else len(every)
     starts = (at for at in range(begin, len(every)) if _STARTS_JOB.search(every[at].source))
-    return every[begin : next(starts, begin) + 1]
+    for one in every[begin : next(starts, begin) + 1]:
+        if one.error and not _JOB_FAILED.match(one.error):
+            look.at(f"{look.notebook.name}, from the cell of task {look.task} on")
+            raise NotYet(
+                f"it stopped before it started a job: {one.error.strip().splitlines()[0]}",
+                "a job that it starts as it is now",
+                step="mend the cell that stopped, and run it and those below it",
+            )
 
 
 def ran_well(look: Look, *, but_for_jobs: bool = False) -> None:
