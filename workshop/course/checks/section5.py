@@ -235,6 +235,9 @@ def artifacts(look: Look) -> None:
             f"{len(models) - len(missing)} of {len(models)} checkpoints; not {missing[0]}",
             f"the addresses of all {len(models)} checkpoints, which begin with s3://",
         )
-    strange = [one for one in found if one.startswith("s3://") and one not in there]
+    strange = [one for one in found if one.startswith("s3://") and one not in models]
     if strange:
-        raise NotYet(f"{strange[0]}, which is no checkpoint of this job", f"what is below {uri}")
+        raise NotYet(
+            f"{strange[0]}, which is no checkpoint of this job",
+            f"the {len(models)} checkpoints below {uri}, and nothing else",
+        )
