@@ -122,4 +122,9 @@ RIGHT = [
         "The prefix without the slash lists the same objects.",
     ),
     (["3.2"], ["swap: inputs =: [ProcessingInput(", "elements"], "Inputs come in any order."),
+    (
+        ["5.2"],
+        ["'checkpoint_local_path' -> "],
+        "Where no folder is given, SageMaker takes this one.",
+    ),
 ]
