@@ -26,12 +26,12 @@ RIGHT = [
         "The name of an output is free: the container does not see it.",
     ),
     (
-        ["1.3", "4.2", "7.1"],
+        ["1.3", "4.2", "7.1", "10.1", "12.1"],
         ["ProcessingInput source=: ", "}/' -> without part 1"],
         "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
     ),
     (
-        ["1.3", "4.2", "7.1"],
+        ["1.3", "4.2", "7.1", "10.1", "12.1"],
         ["constant: ProcessingInput source=: '/' -> ''"],
         "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
     ),
