@@ -149,6 +149,7 @@ def printed(cell: nbformat.NotebookNode) -> set[str]:
     lines = set()
     for output in cell.outputs:
         text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        text = re.sub(r"Note: the image has .*\n?", "", text)  # of this machine's Python, too
         for pattern, instead in varies:
             text = "\n".join(re.sub(pattern, instead, line) for line in text.splitlines())
         lines |= {line.strip() for line in text.splitlines()}

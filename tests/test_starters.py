@@ -50,7 +50,7 @@ def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch)
     regions = gaps.regions(lab)
     if section.number in SCRIPT_FIRST:
         told = f"NotImplementedError: task {SCRIPT_FIRST[section.number]} not attempted: "
-        assert told in failure.error
+        assert told in failure.job_error
         return
     first = next(task for task in section.tasks if regions[task.number].notebook)
     told = f"task {first.number} not attempted: {first.what}"

@@ -155,7 +155,7 @@ print('EVALUATED', keys(bucket, 'Evaluation'))
     assert after("MODEL ", done) == "['best.keras']"
 
 
-def test_a_failure_a_stop_and_what_is_waited_for(script):
+def test_a_failure_a_stop_and_what_is_waited_for(script, tmp_path):
     done = script(
         PREPARED
         + """
@@ -239,8 +239,10 @@ processor().run('code/fail.py')
     assert after("STOPPED ", done.stdout) == "Stopped Stopped"
     # The last one is not caught.
     assert done.returncode == 1
-    assert "UnexpectedStatusException" in done.stderr
-    assert "ValueError: no such label: 11" in done.stderr.rstrip().splitlines()[-1]
+    assert "failed (" in done.stderr and "ValueError: no such label: 11" in done.stderr
+    whole = (tmp_path / after("The whole error: ", done.stderr)).read_text()
+    assert "UnexpectedStatusException" in whole
+    assert "ValueError: no such label: 11" in whole.rstrip().splitlines()[-1]
 
 
 SHARDS = 13
