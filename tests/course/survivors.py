@@ -127,4 +127,14 @@ RIGHT = [
         ["'checkpoint_local_path' -> "],
         "Where no folder is given, SageMaker takes this one.",
     ),
+    (
+        ["10.1"],
+        ["swap: sklearn_processor.run outputs=: [ProcessingOutput(", "elements"],
+        "Outputs come in any order.",
+    ),
+    (
+        ["9.2"],
+        ["swap: batch_processor.run arguments=: [", "elements"],
+        "Arguments with names come in any order.",
+    ),
 ]
