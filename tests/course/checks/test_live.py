@@ -54,6 +54,11 @@ def test_ipython_tells_the_cell(monkeypatch):
     ran = live.ran("3-evaluation.ipynb")["cell-07"]
     assert ran.error == "NameError: name 'missing' is not defined"
     assert ran.since > since
+    shell.run_cell("get_ipython().run_cell('print(2)')\nprint(3)", cell_id="cell-08")
+    outer = live.ran("3-evaluation.ipynb")["cell-08"].printed
+    assert (outer.count("2\n"), outer.count("3\n")) == (1, 1)
+    shell.run_cell("print(4)", cell_id="cell-09")
+    assert live.ran("3-evaluation.ipynb")["cell-09"].printed == "4\n"
     shell.run_cell("1 +", cell_id="cell-07")
     assert live.ran("3-evaluation.ipynb")["cell-07"].error.startswith("SyntaxError: ")
 

@@ -71,55 +71,53 @@ def _is_here(notebook: str) -> bool:
 
 # --- a cell runs --------------------------------------------------------------------------
 
-_now: Ran | None = None
-_stop_listening: Callable[[], None]
+#: The cells that run now, each with what ends the listening to it: one may run another (%run).
+_running: list[tuple[Ran, Callable[[], None]]] = []
 
 
 def _begins(info) -> None:
     """Note the cell, and from now on what it prints."""
-    global _now, _stop_listening
     # JupyterLab and VS Code tell the id (ipykernel/kernelbase.py, "cellId"); others may not.
     identity = getattr(info, "cell_id", None) or info.raw_cell
     before = _cells.get(identity)
     same = before is not None and before.source == info.raw_cell
     now = time.time()
-    _now = Ran(info.raw_cell, now, before.since if same else now)
-    _cells[identity] = _now
-    _stop_listening = _listen(sys.stdout)
+    ran = Ran(info.raw_cell, now, before.since if same else now)
+    _cells[identity] = ran
+    _running.append((ran, _listen(sys.stdout, ran)))
 
 
 def _ended(result) -> None:
     """Note how it ended, and the value that is shown below it."""
-    global _now
-    if _now is None:
+    if not _running:  # it is the cell with `workshop.connect()`
         return
-    _stop_listening()
+    ran, stop_listening = _running.pop()
+    stop_listening()
     error = result.error_before_exec or result.error_in_exec
     if error is not None:
-        _now.error = f"{type(error).__name__}: {error}"
+        ran.error = f"{type(error).__name__}: {error}"
     elif result.result is not None:
-        _print(repr(result.result))
-    _now = None
+        _add(ran, repr(result.result))
 
 
 def _displayed(message: dict) -> dict:
-    if message.get("msg_type") == "display_data":
-        _print(str(message["content"]["data"].get("text/plain", "")))
+    if _running and message.get("msg_type") == "display_data":
+        _add(_running[-1][0], str(message["content"]["data"].get("text/plain", "")))
     return message
 
 
-def _listen(stream) -> Callable[[], None]:
+def _listen(stream, ran: Ran) -> Callable[[], None]:
     """Note what is written to a stream while a cell runs; return what ends that."""
     write = stream.write
 
     def tell(text):
-        _print(text)
+        _add(ran, text)
         return write(text)
 
     stream.write = tell
     return lambda: setattr(stream, "write", write)
 
 
-def _print(text: str) -> None:
-    if _now is not None and len(_now.printed) < _MOST:
-        _now.printed += text
+def _add(ran: Ran, text: str) -> None:
+    if len(ran.printed) < _MOST:
+        ran.printed += text

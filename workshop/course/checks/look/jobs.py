@@ -146,12 +146,12 @@ def stands(look: Look, record: Record) -> None:
     ended_well(record)
     cells = notebook.of_task(look)
     if cells and notebook.starts_job(look):
-        since = max(cell.began or 0 for cell in cells)
+        since, what = max(cell.began or 0 for cell in cells), "ran since, and started no other"
     else:
-        since = max((cell.since or 0 for cell in cells), default=0)
+        since, what = max((cell.since or 0 for cell in cells), default=0), "was changed since"
     if since > record.started:
         raise NotYet(
-            f"this job is of {clock(record.started)}, and the cell was changed since",
+            f"this job is of {clock(record.started)}, and the cell {what}",
             "a job with the cell as it is now",
             step=f"run the cell with {_RUN_CELL[record.kind]} again, then check again",
         )
