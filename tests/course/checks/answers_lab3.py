@@ -237,6 +237,8 @@ WRONG = [
         f"preprocessed/{n}/", "preprocessed/")) for n in "036"))),
     ("9.2", "among the originals", both(*(arguments(f"batch-{n}", (
         "preprocessed/", "train/")) for n in "036"))),
+    ("9.2", "output to a place of the SDK's choice", request("batch-3", outputs=lambda _, work: {
+        "output-1": (f"{CODE}/output", f"s3://{work.bucket}/batch-3/output/output-1")})),
     ("9.2", "no output dir", request("batch-0", arguments=lambda words, _: words[:1])),
     ("9.2", "failed job", job("batch-3", error="Traceback\nRuntimeError: no such folder")),
     ("9.2", "an image lost", lambda work: work.objects["batch-3"].pop(

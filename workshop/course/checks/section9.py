@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from workshop.course.checks.look import Look, jobs, notebook, s3, trials
-from workshop.course.checks.look.job_request import PROCESSING, options_of
+from workshop.course.checks.look.job_request import PROCESSING, options_of, outputs_of
+from workshop.course.checks.look.phrases import listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 
@@ -147,6 +148,12 @@ def batches(look: Look) -> None:
             raise NotYet(
                 f"its --output-dir is {given}" if given else "it has no --output-dir",
                 f"--output-dir={target}/",
+            )
+        places = [uri.rstrip("/") for _, uri in outputs_of(record).values()]
+        if not any(f"{target}/".startswith(f"{place}/") for place in places):
+            raise NotYet(
+                f"its outputs go to {listing(places)}",
+                f"an output of {PROCESSING}/output that goes to {dataset}/preprocessed",
             )
         jobs.ended_well(record)
         for name in files:
