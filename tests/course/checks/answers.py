@@ -234,6 +234,10 @@ WRONG = [
         ('y_val": classes[cut:]', 'y_val": test_classes'),
         ("[:cut]", ""))),
     ("1.6", "images in both", preprocess(("[:cut]", ""))),
+    ("1.6", "not the folder that is given", preprocess((
+        "local_folder", "SOURCE_DATA"))),
+    ("1.6", "not the output that is given", preprocess((
+        "pathlib.Path(output, where)", "pathlib.Path(OUTPUT, where)"))),
     ("1.6", "images lost", preprocess(("0.8)", "0.8) - 100"), ("[cut:]", "[cut + 100:]"))),
     ("1.6", "tiny validation split", preprocess(("0.8", "0.99"))),
     ("1.6", "no channel", preprocess(("data)", "data[..., 0] if data.ndim == 4 else data)"))),
@@ -281,6 +285,9 @@ WRONG = [
     ("2.3", "wrong file name", script("main.py", ('"y_val.npy"', '"y_validation.npy"'))),
     ("2.3", "model and output swapped", script("main.py", (
         "model_dir=args.model_dir", "model_dir=args.output_dir"))),
+    ("2.3", "epochs and batch size swapped", script("main.py", (
+        "epochs=args.epochs", "epochs=args.batch_size"), (
+        "batch_size=args.batch_size", "batch_size=args.epochs"))),
     ("2.3", "history not kept", script("main.py", ("history = train_model(", "train_model("))),
 
     ("2.4", "best by the training loss", script("training.py", (

@@ -154,6 +154,9 @@ def training_starts(look: Look) -> None:
             raise NotYet(
                 f"{name} was {given[name]!r}", f"{name} as a whole number, from the arguments"
             )
+        asked = (trial.report.get("arguments") or {}).get(name)
+        if name in given and isinstance(asked, int) and given[name] != asked:
+            raise NotYet(f"{name} was {given[name]}", f"{asked}, the argument of this name")
     if trial.error:
         raise NotYet(
             f"after the training it stopped: {trial.error}",
