@@ -313,6 +313,7 @@ WRONG = [
     ("2.5", "open bracket", request("training", metrics=lambda pairs, _: {
         **pairs, "train:loss": " loss=([0-9.]+"})),
 
+    ("2.6", "definitions that are a text", request("training", metrics="train:loss")),
     ("2.6", "model_dir left", request("training", hyperparameters=lambda pairs, work: {
         **pairs, "model_dir": f'"{work.uri("Training/training-1/model")}"'})),
     ("2.6", "starts training.py", request("training", hyperparameters=lambda pairs, _: {

@@ -263,7 +263,13 @@ _VALUES = {
 
 def _definitions(record) -> dict[str, str]:
     definitions = record.request["AlgorithmSpecification"].get("MetricDefinitions", ())
-    return {one["Name"]: one["Regex"] for one in definitions}
+    try:
+        return {one["Name"]: one["Regex"] for one in definitions}
+    except (TypeError, KeyError):  # local mode asks nobody
+        raise NotYet(
+            f"its metric definitions are {str(definitions)[:60]!r}",
+            'a list of dicts, each with "Name" and "Regex"',
+        ) from None
 
 
 @check("2.5")
