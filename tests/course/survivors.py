@@ -162,6 +162,21 @@ RIGHT = [
         ["statement: : checkpoints = [] -> none"],
         "On instances, which the check asks for, the last line sets it.",
     ),
+    (
+        ["2.6"],
+        ["TensorFlow base_job_name=: 'training' -> "],
+        "What the job is called is free.",
+    ),
+    (
+        ["2.6"],
+        ["argument: estimator =: TensorFlow(", "without base_job_name="],
+        "What the job is called is free.",
+    ),
+    (
+        ["2.6"],
+        ["argument: estimator =: TensorFlow(", "without sagemaker_session="],
+        "Without a session the estimator makes a fitting one, by its instance type.",
+    ),
     (["2.1"], ["swap: channels =: (", "elements"], "Channels come in any order."),
     (["2.5"], ["swap: metric_definitions =: [", "elements"], "Metrics come in any order."),
     (

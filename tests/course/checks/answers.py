@@ -326,6 +326,7 @@ WRONG = [
         "sagemaker_container_log_level"))),
     ("2.6", "no hyperparameters", request("training", hyperparameters=without(
         "epochs", "batch-size"))),
+    ("2.6", "no batch size", request("training", hyperparameters=without("batch-size"))),
     ("2.6", "unknown hyperparameter", request("training", hyperparameters=lambda pairs, _: {
         **pairs, "learning-rate": "0.1"})),
 

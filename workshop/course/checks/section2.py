@@ -327,9 +327,12 @@ def estimator(look: Look) -> None:
             f"main.py gets --model_dir {given['model_dir']}",
             "model_dir=False: the model is saved to /opt/ml/model, and SageMaker takes it to S3",
         )
-    if "epochs" not in given:
-        own = [name for name in given if not name.startswith("sagemaker_")]
-        raise NotYet(f"no hyperparameter epochs; there is {listing(own)}", "epochs and batch-size")
+    own = [name for name in given if not name.startswith("sagemaker_")]
+    for name in ("epochs", "batch-size"):
+        if name not in [one.replace("_", "-") for one in own]:
+            raise NotYet(
+                f"no hyperparameter {name}; there is {listing(own)}", "epochs and batch-size"
+            )
     if not _definitions(record):
         raise NotYet("it was sent without metric definitions", "metric_definitions, from task 2.5")
     job = look.looked_at
