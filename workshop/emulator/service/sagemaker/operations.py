@@ -7,6 +7,7 @@ import re
 from workshop.emulator import settings
 from workshop.emulator.service.sagemaker import experiments, processing, tags, training, validation
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
+from workshop.emulator.service.sagemaker.pipelines import pipeline
 from workshop.emulator.service.sagemaker.validation.rules import World
 
 #: All that is played: the operations and the kinds of resources of each of these files.
@@ -14,6 +15,7 @@ TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
     experiments.TOPIC,
+    pipeline.TOPIC,
     tags.TOPIC,
 )
 
