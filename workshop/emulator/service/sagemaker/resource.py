@@ -84,7 +84,7 @@ class Resource:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept. It is there once it was written."""
+        """Where it is kept: each has another one. It is there once it was written."""
         return state.folder("resources", self.resource_type) / self.name
 
     def facts(self) -> dict:
@@ -99,6 +99,10 @@ class Resource:
     def record(self) -> dict:
         """Return what Search looks through."""
         return self.describe() | {"Tags": self.tags}
+
+    def tagged(self) -> Resource:
+        """Return the resource whose tags count for this one."""
+        return self
 
     @classmethod
     def not_found(cls, name: str) -> ApiError:
@@ -195,7 +199,7 @@ class Account:
         if kept["format"] != FORMAT:
             raise ValueError(f"it has format {kept['format']}, of another version of the workshop")
         resource = kind.read(self, kept)
-        if folder.name != resource.name:
+        if folder != resource.folder:
             raise ValueError(f"it holds the {kind.title} {resource.name!r}")
         resource.load()
         json.dumps(resource.describe(), allow_nan=False)
