@@ -17,7 +17,7 @@ class Data(Resource):
     members: tuple[str, ...]
     #: Those of them that are times.
     time_members: tuple[str, ...] = ()
-    #: What AWS says of a name that is taken, with ``{name}`` for it.
+    #: What AWS says of a name that is taken, with ``{name}`` for it, or ``{arn}``.
     taken: str
 
 
@@ -34,7 +34,7 @@ def make(account: Account, kind: type[Data], request: dict, region: str) -> Data
     description |= {"CreationTime": now, "LastModifiedTime": now}
     with account.lock:
         if account.find(kind, name):
-            raise ApiError("ValidationException", kind.taken.format(name=name))
+            raise ApiError("ValidationException", kind.taken.format(name=name, arn=arn))
         one = kind(account, description, request.get("Tags", ()))
         account.add(one)
     return one

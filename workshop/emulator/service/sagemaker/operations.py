@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 from workshop.emulator import settings
-from workshop.emulator.service.sagemaker import experiments, processing, tags, training, validation
+from workshop.emulator.service.sagemaker import (
+    experiments,
+    processing,
+    registry,
+    tags,
+    training,
+    validation,
+)
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
 from workshop.emulator.service.sagemaker.pipelines import pipeline
 from workshop.emulator.service.sagemaker.validation.rules import World
@@ -15,6 +22,7 @@ TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
     experiments.TOPIC,
+    registry.TOPIC,
     pipeline.TOPIC,
     tags.TOPIC,
 )

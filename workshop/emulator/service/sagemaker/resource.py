@@ -92,7 +92,7 @@ class Resource:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept. It is there once it was written."""
+        """Where it is kept: each has another one. It is there once it was written."""
         return state.folder("resources", self.resource_type) / self.name
 
     def facts(self) -> dict:
@@ -107,6 +107,10 @@ class Resource:
     def record(self) -> dict:
         """Return what Search looks through."""
         return self.describe() | {"Tags": self.tags}
+
+    def tagged(self) -> Resource:
+        """Return the resource whose tags count for this one."""
+        return self
 
     @classmethod
     def name_in(cls, resource_type: str, rest: str) -> str:
@@ -209,7 +213,7 @@ class Account:
         if kept["format"] != FORMAT:
             raise ValueError(f"it has format {kept['format']}, of another version of the workshop")
         resource = kind.read(self, kept)
-        if folder.name != resource.name:
+        if folder != resource.folder:
             raise ValueError(f"it holds the {kind.title} {resource.name!r}")
         resource.load()
         json.dumps(resource.describe(), allow_nan=False)

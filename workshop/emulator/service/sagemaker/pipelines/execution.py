@@ -252,7 +252,7 @@ class PipelineExecution(Orchestration):
             )
         given = {tag["Key"] for tag in request.get("Tags", ())}
         inherited = [tag for tag in self.tags if tag["Key"] not in given]
-        if inherited:
+        if inherited and not in_group:  # a version has its group's
             request["Tags"] = [*request.get("Tags", ()), *inherited]
         if not in_group:  # before it is made: whatever ends the server, the step is known
             run.arn = self.account.arn(self.caller.region, _type_of(made.arn_member), name)

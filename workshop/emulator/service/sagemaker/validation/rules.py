@@ -18,6 +18,7 @@ import regex
 
 from workshop.emulator.service.sagemaker.validation.mends import SDK_INPUTS, shown
 from workshop.emulator.service.sagemaker.validation.model import Problem, broken, null
+from workshop.emulator.service.sagemaker.validation.model import refusal as _refuse
 
 _PROCESSING_PATH = "/opt/ml/processing/"
 _CODE_PATH = "/opt/ml/processing/input/code"
@@ -46,10 +47,6 @@ class World(Protocol):
 
 
 Rule = Callable[[dict, World | None], Iterator[Problem]]
-
-
-def _refuse(field: str, words: str, mend: str, code: str = "ValidationException") -> Problem:
-    return Problem(code, f"{words}\n{field}: {mend}", field)
 
 
 def _inputs(request: dict) -> Iterator[tuple[str, dict]]:
