@@ -37,12 +37,15 @@ import json, sys
 import boto3, sagemaker
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
+from sagemaker.model import Model
+from sagemaker.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
 from sagemaker.workflow.condition_step import ConditionStep
 from sagemaker.workflow.conditions import ConditionLessThanOrEqualTo
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.fail_step import FailStep
 from sagemaker.workflow.functions import Join, JsonGet
+from sagemaker.workflow.model_step import ModelStep
 from sagemaker.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import LocalPipelineSession, PipelineSession
@@ -96,8 +99,24 @@ evaluate = ProcessingStep("Evaluate", step_args=processor("evaluate").run(
     )],
 ), property_files=[report])
 mse = JsonGet(step_name="Evaluate", property_file=report, json_path="metrics.mse.value")
+registered = []
+if not local:  # local pipelines know no registry
+    model = Model(
+        image_uri=image, model_data=train.properties.ModelArtifacts.S3ModelArtifacts, role=role,
+        sagemaker_session=session,
+    )
+    source = MetricsSource("application/json", Join(on="/", values=[
+        evaluate.properties.ProcessingOutputConfig.Outputs["evaluation"].S3Output.S3Uri,
+        "evaluation.json",
+    ]))
+    registered = [ModelStep("Register", step_args=model.register(
+        content_types=["text/csv"], response_types=["text/csv"],
+        inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"],
+        model_package_group_name="rows", approval_status="PendingManualApproval",
+        model_metrics=ModelMetrics(model_statistics=source),
+    ))]
 good = ConditionStep(
-    "Good", conditions=[ConditionLessThanOrEqualTo(left=mse, right=limit)], if_steps=[],
+    "Good", conditions=[ConditionLessThanOrEqualTo(left=mse, right=limit)], if_steps=registered,
     else_steps=[FailStep("TooBad", error_message=Join(on=" ", values=["more than", limit]))],
 )
 pipeline = Pipeline(
@@ -130,8 +149,18 @@ def test_a_pipeline_of_the_sdk_runs_to_its_end_on_instances(script):  # noqa: F8
     *_, first, waited, second = script(PROGRAM, FILES).stdout.splitlines()
     first, second = json.loads(first), json.loads(second)
     steps = dict.fromkeys(("Split", "Train", "Evaluate", "Good"), "Succeeded")
-    assert first["status"] == "Succeeded" and first["steps"] == steps, first
+    registered = {"Register-RegisterModel": "Succeeded"}
+    assert first["status"] == "Succeeded" and first["steps"] == steps | registered, first
     assert first["cached"] == []
+    sagemaker = daemon.client("sagemaker")
+    (version,) = sagemaker.list_model_packages(ModelPackageGroupName="rows")[
+        "ModelPackageSummaryList"
+    ]
+    package = sagemaker.describe_model_package(ModelPackageName=version["ModelPackageArn"])
+    report = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    content = daemon.client("s3").get_object(Bucket=report.split("/")[2],
+                                             Key=report.split("/", 3)[3])["Body"]  # fmt: skip
+    assert json.load(content) == {"metrics": {"mse": {"value": 0.25}}}
     assert waited == "WaiterError"
     assert second["status"] == "Failed" and second["steps"] == steps | {"TooBad": "Failed"}
     assert (second["cached"], second["reason"]) == (["Split"], ["more than 0.1"])

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import random
 import re
 import string
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker.operation import Caller
@@ -22,8 +20,8 @@ from workshop.emulator.service.sagemaker.orchestration import Orchestration
 from workshop.emulator.service.sagemaker.pipelines import definition, expressions, retries, steps
 from workshop.emulator.service.sagemaker.pipelines.definition import Step
 from workshop.emulator.service.sagemaker.pipelines.expressions import Unresolved
+from workshop.emulator.service.sagemaker.pipelines.scope import Run, Scope
 from workshop.emulator.service.sagemaker.resource import Account, Resource
-from workshop.emulator.service.storage import transfer
 
 FINAL = ("Succeeded", "Failed", "Stopped")
 #: How many steps run side by side where nobody says (API_ParallelismConfiguration).
@@ -32,29 +30,6 @@ _PARALLEL = 50
 _REASON, _NAME = 1024, 63
 _ENDED = "the emulated AWS ended while it ran. Retry the execution: retry_pipeline_execution."
 _LETTERS = string.ascii_lowercase + string.digits
-
-
-@dataclass
-class Run:
-    """How far a step has come."""
-
-    name: str
-    status: str = "Executing"
-    started: float = 0.0
-    ended: float = 0.0
-    attempts: int = 0
-    reason: str = ""
-    arn: str = ""
-    """What it has made."""
-    outcome: bool | None = None
-    """Of a condition."""
-    key: str = ""
-    """What it is found by in the cache."""
-    cached_from: str = ""
-    reused_from: str = ""
-    """The executions whose result it has."""
-    again_at: float = 0.0
-    """When it is tried again; 0: never."""
 
 
 class PipelineExecution(Orchestration):
@@ -209,7 +184,7 @@ class PipelineExecution(Orchestration):
         run.attempts += 1
         made = steps.MADE.get(step.type)
         name = self._name_for(step)
-        scope = _Scope(self, name)
+        scope = Scope(self, name)
         try:
             if step.type == steps.CONDITION:
                 conditions = step.arguments["Conditions"]
@@ -254,7 +229,9 @@ class PipelineExecution(Orchestration):
         inherited = [tag for tag in self.tags if tag["Key"] not in given]
         if inherited and not in_group:  # a version has its group's
             request["Tags"] = [*request.get("Tags", ()), *inherited]
-        if not in_group:  # before it is made: whatever ends the server, the step is known
+        if in_group:
+            self._make_group(request["ModelPackageGroupName"])
+        else:  # before it is made: whatever ends the server, the step is known
             run.arn = self.account.arn(self.caller.region, _type_of(made.arn_member), name)
             self._set(run, "Executing")
         run.arn = self.ask(made.operation, request)[made.arn_member]
@@ -357,6 +334,18 @@ class PipelineExecution(Orchestration):
             else:
                 self.change(PipelineExecutionStatus="Failed", FailureReason=_ENDED.capitalize())
 
+    def _make_group(self, name: str) -> None:
+        """Make the group of a registered model where it is not there, with the pipeline's tags.
+
+        So AWS does: its examples make none (sagemaker-pipelines-preprocess-train-evaluate-batch-
+        transform.ipynb).
+        """
+        with contextlib.suppress(ApiError):  # it is there
+            request = {"ModelPackageGroupName": name.rpartition("/")[2]}
+            self.ask(
+                "CreateModelPackageGroup", request | ({"Tags": self.tags} if self.tags else {})
+            )
+
     # --- names, cache, experiment ---------------------------------------------------------
 
     def _name_for(self, step: Step) -> str:
@@ -392,7 +381,7 @@ class PipelineExecution(Orchestration):
         """
         if not self.definition.experiment:
             return
-        names = expressions.evaluate(self.definition.experiment, _Scope(self, ""))
+        names = expressions.evaluate(self.definition.experiment, Scope(self, ""))
         for operation, members in (
             ("CreateExperiment", ("ExperimentName",)),
             ("CreateTrial", ("ExperimentName", "TrialName")),
@@ -418,70 +407,6 @@ class PipelineExecution(Orchestration):
         one = cls(account, kept["description"], kept["tags"], caller, kept["text"], kept["values"])
         one.steps = {run["name"]: Run(**run) for run in kept["steps"]}
         return one
-
-
-class _Scope:
-    """What expressions of an execution stand for; ``job`` is the name of the step's own job."""
-
-    def __init__(self, execution: PipelineExecution, job: str) -> None:
-        self._execution, self._job = execution, job
-
-    def get(self, path: str) -> object:
-        kind, name, *rest = expressions.parts(path)
-        if kind == "Parameters":
-            return self._execution.values[str(name)]
-        if kind == "Execution":
-            return self._variable(str(name))
-        run = self._execution.steps.get(str(name))
-        if run is None:
-            raise Unresolved(f"{path} is not known: the step {name} has not run")
-        if rest == ["Outcome"]:
-            return run.outcome
-        return expressions.at(self._made(run), path.partition(f"{name}.")[2])
-
-    def _made(self, run: Run) -> dict:
-        one = self._execution.account.by_arn(run.arn)
-        if one is None:
-            raise Unresolved(f"what the step {run.name} has made was deleted")
-        return one.describe()
-
-    def _variable(self, name: str) -> object:
-        execution = self._execution
-        started = execution.description["CreationTime"]
-        moments = {"StartDateTime": started, "CurrentDateTime": time.time()}
-        if name in moments:
-            moment = datetime.datetime.fromtimestamp(moments[name], datetime.timezone.utc)
-            return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return {
-            "PipelineName": execution.pipeline.rpartition("/")[2],
-            "PipelineArn": execution.pipeline,
-            "PipelineExecutionId": execution.name,
-            "PipelineExecutionArn": execution.arn,
-        }.get(name, self._job)
-
-    def read(self, arguments: dict) -> object:
-        if "S3Uri" in arguments:
-            uri = str(expressions.evaluate(arguments["S3Uri"], self))
-        else:
-            uri = self._property_file(str(arguments["PropertyFile"]["Get"]))
-        try:
-            path = self._execution.account.store.file(*transfer.split(uri))
-            return json.loads(path.read_text())
-        except (OSError, KeyError, transfer.DataError) as error:
-            raise Unresolved(f"{uri} cannot be read: {error}") from None
-        except ValueError as error:
-            raise Unresolved(f"{uri} is no JSON: {error}") from None
-
-    def _property_file(self, path: str) -> str:
-        """Return the S3 URI of a property file, ``Steps.STEP.PropertyFiles.NAME``."""
-        _, name, _, wanted = expressions.parts(path)
-        run, step = self._execution.steps[str(name)], self._execution.definition.steps[str(name)]
-        file = next(
-            one for one in step.content["PropertyFiles"] if one["PropertyFileName"] == wanted
-        )
-        output = f"ProcessingOutputConfig.Outputs['{file['OutputName']}'].S3Output.S3Uri"
-        folder = str(expressions.at(self._made(run), output))
-        return f"{folder.rstrip('/')}/{file['FilePath']}"
 
 
 def _type_of(arn_member: str) -> str:

@@ -13,11 +13,8 @@ from workshop.emulator.service.sagemaker import paging
 from workshop.emulator.service.sagemaker.operation import Caller, Operation, Topic
 from workshop.emulator.service.sagemaker.pipelines import definition, steps
 from workshop.emulator.service.sagemaker.pipelines.definition import Refused
-from workshop.emulator.service.sagemaker.pipelines.execution import (
-    PipelineExecution,
-    Run,
-    new_id,
-)
+from workshop.emulator.service.sagemaker.pipelines.execution import PipelineExecution, new_id
+from workshop.emulator.service.sagemaker.pipelines.scope import Run
 from workshop.emulator.service.sagemaker.resource import Account, Resource
 from workshop.emulator.service.sagemaker.validation.model import Problem
 from workshop.emulator.service.sagemaker.validation.rules import World, role
