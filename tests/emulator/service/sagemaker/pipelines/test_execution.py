@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from workshop.emulator.client import daemon
 
-from ....by_boto3 import BUCKET, bucket, content  # noqa: F401
+from ....by_boto3 import BUCKET, bucket, content, own_server  # noqa: F401
 from ....conftest import until
 from .by_definition import (
     accuracy,
@@ -302,15 +302,7 @@ def test_many_executions_share_the_instances_there_are():
 # --- the server ends ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def own_server(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
-    daemon.client("s3").create_bucket(Bucket=BUCKET)
-    yield
-    daemon.stop()
-
-
-def test_no_finished_step_is_lost_when_the_server_is_killed(own_server):
+def test_no_finished_step_is_lost_when_the_server_is_killed(own_server):  # noqa: F811
     """At random moments; and a retry goes on from there."""
     chance = random.Random(12)
     names = [f"S{n}" for n in range(6)]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from workshop.emulator.service.sagemaker.pipelines import expressions, steps
-from workshop.emulator.service.sagemaker.pipelines.expressions import JSON_GET, Unresolved
+from workshop.emulator.service.sagemaker.pipelines.expressions import GET, JSON_GET, Unresolved
 from workshop.emulator.service.sagemaker.validation.shapes import service_model
 
 _VERSION = "2020-12-01"
@@ -116,8 +116,8 @@ def parse(text: str, plays: Callable[[str], bool]) -> Definition:
     for step in found.values():
         _check_step(step, definition, plays)
     _check_order(found)
-    for path in expressions.references(definition.experiment):
-        _check_reference(path, None, definition)
+    for path in expressions.calls(definition.experiment, GET):
+        _check_reference(str(path), None, definition)
     return definition
 
 
@@ -267,11 +267,11 @@ def _check_step(step: Step, definition: Definition, plays: Callable[[str], bool]
                 f"The step {step.name!r} depends on {name!r}, which is no step of the pipeline."
             )
         step.needs.add(name)
-    for path in expressions.references(checked):
-        needed = _check_reference(path, step, definition)
+    for path in expressions.calls(checked, GET):
+        needed = _check_reference(str(path), step, definition)
         if needed:
             step.needs.add(needed)
-    for given in _json_gets(checked):
+    for given in expressions.calls(checked, JSON_GET):
         _check_json_get(given, step)
 
 
@@ -419,17 +419,6 @@ def _check_property(path: str, rest: list, needed: Step, of_whom: str) -> None:
             raise Refused(
                 f"{of_whom} refers to {path!r}: a step of type {needed.type} has no {part!r} there."
             )
-
-
-def _json_gets(value: object) -> Iterator[dict]:
-    if expressions.function_of(value) == JSON_GET:
-        yield value[JSON_GET]  # type: ignore[index]
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from _json_gets(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _json_gets(member)
 
 
 def _check_json_get(given: object, step: Step) -> None:

@@ -45,16 +45,16 @@ def function_of(value: object) -> str:
     return ""
 
 
-def references(value: object) -> Iterator[str]:
-    """Yield the paths of all ``Get`` in a part of a definition."""
-    if function_of(value) == GET:
-        yield str(value[GET])  # type: ignore[index]
+def calls(value: object, function: str) -> Iterator[object]:
+    """Yield what is given to each call of a function in a part of a definition."""
+    if function_of(value) == function:
+        yield value[function]  # type: ignore[index]
     elif isinstance(value, dict):
         for member in value.values():
-            yield from references(member)
+            yield from calls(member, function)
     elif isinstance(value, list):
         for member in value:
-            yield from references(member)
+            yield from calls(member, function)
 
 
 def evaluate(value: object, scope: Scope) -> object:
