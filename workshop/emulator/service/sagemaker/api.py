@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.service.sagemaker.operation import Caller
+from workshop.emulator.service.sagemaker.operation import Caller, Operation
 from workshop.emulator.service.sagemaker.resource import Account
 
 #: The largest body of a request, in bytes.
@@ -62,18 +62,28 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            played = operations.PLAYED.get(operation)
-            if played is None:
-                raise ApiError("UnsupportedOperation", operations.refusal(operation))
+            self._check_played(operation)
             request = _parsed(body)
-            problem = operations.check(operation, request, _World(self._account, region))
-            if problem:
-                raise ApiError(problem.code, problem.message)
-            played.check_members(request)
-            answer = played.answer(self._account, request, Caller(region, directory))
-            return 200, answer, played.notes(request)
+            answer = self.perform(operation, request, region, directory)
+            return 200, answer, operations.PLAYED[operation].notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
+
+    def perform(self, operation: str, request: dict, region: str, directory: str = "") -> dict:
+        """Return the answer to a request. Raises ApiError."""
+        played = self._check_played(operation)
+        problem = operations.check(operation, request, _World(self._account, region))
+        if problem:
+            raise ApiError(problem.code, problem.message)
+        played.check_members(request)
+        return played.answer(self._account, request, Caller(region, directory))
+
+    @staticmethod
+    def _check_played(operation: str) -> Operation:
+        played = operations.PLAYED.get(operation)
+        if played is None:
+            raise ApiError("UnsupportedOperation", operations.refusal(operation))
+        return played
 
 
 def _parsed(body: bytes) -> dict:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 
 from workshop.emulator import settings
-from workshop.emulator.service.sagemaker import experiments, processing, tags, training, validation
+from workshop.emulator.service.sagemaker import (
+    endpoint_configs,
+    endpoints,
+    experiments,
+    models,
+    processing,
+    tags,
+    training,
+    validation,
+)
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
 from workshop.emulator.service.sagemaker.validation.rules import World
 
@@ -14,6 +23,9 @@ TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
     experiments.TOPIC,
+    models.TOPIC,
+    endpoint_configs.TOPIC,
+    endpoints.TOPIC,
     tags.TOPIC,
 )
 

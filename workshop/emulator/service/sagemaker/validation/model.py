@@ -50,7 +50,8 @@ class _Violation:
 
 def violations_of(operation: str, request: dict) -> Iterator[_Violation]:
     """Yield all that the service model does not allow in a request."""
-    model = service_model("sagemaker-metrics" if operation == "BatchPutMetrics" else "sagemaker")
+    services = {"BatchPutMetrics": "sagemaker-metrics", "InvokeEndpoint": "sagemaker-runtime"}
+    model = service_model(services.get(operation, "sagemaker"))
     return _violations(model.operation_model(operation).input_shape, request, "", "")
 
 
@@ -142,6 +143,7 @@ _TYPES = {
     "list": (list | tuple, "", "a list"),
     "map": (dict, "", "a map of names to values"),
     "structure": (dict, "", "a structure"),
+    "blob": (bytes, "", "bytes"),
 }
 
 
