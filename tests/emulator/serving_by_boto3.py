@@ -11,7 +11,7 @@ import pytest
 
 from workshop.emulator.client import daemon
 
-from .conftest import ROLE, until
+from .conftest import ROLE, processes_with, until
 
 BUCKET = "sagemaker-served"
 ACCOUNT = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -158,3 +158,9 @@ def refusal(call, **arguments) -> str:
         call(**arguments)
     error = caught.value.response["Error"]
     return f"{error['Code']}: {error['Message']}"
+
+
+def hosts() -> set[str]:
+    """Return the hosts that run for these tests now: their files, which are on command lines."""
+    jobs = f"{os.environ['WORKSHOP_STATE']}/jobs"
+    return {line.split()[-1] for line in processes_with(jobs)}

@@ -14,7 +14,7 @@ from botocore.config import Config
 from workshop.emulator import keys
 from workshop.emulator.client import daemon
 
-from ...conftest import processes_with, until
+from ...conftest import until
 from ...serving_by_boto3 import (
     ACCOUNT,
     BUCKET,
@@ -23,6 +23,7 @@ from ...serving_by_boto3 import (
     container,
     described,
     endpoint,
+    hosts,
     invoke,
     log,
     model,
@@ -91,9 +92,9 @@ def test_it_is_created_serves_and_is_deleted():
     assert any('"POST /invocations HTTP/1.1" 200' in line for line in lines)
     assert not any("/ping" in line for line in lines)
 
-    assert processes_with("inference_toolkit.py")
+    assert hosts()
     sagemaker().delete_endpoint(EndpointName=name)
-    assert not processes_with("inference_toolkit.py")
+    assert not hosts()
     told = refusal(sagemaker().describe_endpoint, EndpointName=name)
     assert told == f'ValidationException: Could not find endpoint "{ARN}/{name}".'
     assert invocation(name) == (
@@ -141,7 +142,7 @@ def test_it_fails_with_the_reason_and_the_log_says_it_too(what, words):
         sagemaker().update_endpoint, EndpointName=name, EndpointConfigName=config(variant())
     )
     assert "its status is Failed" in told
-    assert not processes_with("inference_toolkit.py")
+    assert not hosts()
 
 
 def test_an_archive_that_is_none_or_is_gone_fails_the_endpoint():
@@ -311,7 +312,7 @@ def test_an_update_takes_over_without_an_error_in_between():
     assert set(answers) <= {b"old", b"new"} and answers[0] == b"old"
     assert invoke(name)["Body"] == b"new"
     assert described(name)["EndpointConfigName"] == new
-    assert until(lambda: len(processes_with("inference_toolkit.py scikit")) == 1)
+    assert until(lambda: len(hosts()) == 1)
 
 
 def test_an_update_that_fails_leaves_what_was():
@@ -336,9 +337,9 @@ def test_it_answers_again_after_the_server_has_ended_and_its_model_is_deleted():
     sagemaker().delete_endpoint_config(EndpointConfigName=one["EndpointConfigName"])
     sagemaker().delete_model(ModelName=one["ProductionVariants"][0]["ModelName"])
     daemon.stop()
-    assert not processes_with("inference_toolkit.py")
+    assert not hosts()
     assert described(name)["EndpointStatus"] == "InService"
-    assert not processes_with("inference_toolkit.py")  # nobody has asked yet
+    assert not hosts()  # nobody has asked yet
     assert log(name) == lines
     assert invoke(name)["Body"] == b"still here"
 
@@ -346,9 +347,9 @@ def test_it_answers_again_after_the_server_has_ended_and_its_model_is_deleted():
 def test_kill_9_leaves_no_process_and_a_creation_goes_on():
     name = endpoint(telling("x"))
     other = endpoint(variant("import time; time.sleep(2)\n" + TELLING.format("y")), wait=False)
-    assert until(lambda: len(processes_with("inference_toolkit.py scikit")) >= 2)
+    assert until(lambda: len(hosts()) == 2)
     os.kill(daemon.status()["pid"], signal.SIGKILL)
-    assert until(lambda: not processes_with("inference_toolkit.py"), 10)
+    assert until(lambda: not hosts(), 10)
     assert settled(other)["EndpointStatus"] == "InService"
     assert invoke(name)["Body"] + invoke(other)["Body"] == b"xy"
 
@@ -360,5 +361,5 @@ def test_a_container_that_has_ended_is_started_again():
     name = endpoint(variant(dying))
     assert invoke(name)["Body"] == b"up"
     assert "The container gave no answer" in invocation(name, Body=b"die", ContentType="a/b")
-    assert until(lambda: not processes_with("inference_toolkit.py"))
+    assert until(lambda: not hosts())
     assert invoke(name)["Body"] == b"up"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import datetime
-import io
 import json
 import random
+import tempfile
 import uuid
 
 from workshop.emulator.service.sagemaker.resource import Resource
@@ -55,7 +55,10 @@ def keep(
         if not endpoint.account.store.has_bucket(bucket):
             raise transfer.DataError(f"there is no bucket {bucket!r}")
         key = "/".join(filter(None, parts))
-        endpoint.account.store.put(bucket, [(key, io.BytesIO(line.encode()))])
+        with tempfile.TemporaryFile() as file:
+            file.write(line.encode())
+            file.flush()
+            endpoint.account.store.put(bucket, [(key, file)])
     except (transfer.DataError, OSError) as error:
         variant.say(f"Data capture failed: {config['DestinationS3Uri']}: {error}.")
 
