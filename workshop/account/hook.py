@@ -7,7 +7,7 @@ Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environmen
 2. prints the estimated price of a job before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
    of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
-4. refuses local endpoints that the stand-in for Docker cannot serve
+4. has local endpoints fail at once where the stand-in for Docker cannot serve them
    (``workshop.emulator.client.local_serving``).
 """
 
@@ -95,8 +95,10 @@ def install() -> None:
     _installed = True
     wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
-    serving = "workshop.emulator.client.local_serving:watch"
-    wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+    serving = "workshop.emulator.client.local_serving"
+    wrapt.register_post_import_hook(f"{serving}:watch", "sagemaker.local.local_session")
+    wrapt.register_post_import_hook(f"{serving}:wait_for_it", "sagemaker.local.entities")
+    wrapt.register_post_import_hook(f"{serving}:end_quietly", "sagemaker.local.image")
 
 
 def _add_handlers(handlers) -> None:

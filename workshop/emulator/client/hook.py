@@ -246,8 +246,10 @@ def install() -> None:
         outputs = "workshop.emulator.client.outputs:watch"
         wrapt.register_post_import_hook(outputs, "sagemaker.processing")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
-        serving = "workshop.emulator.client.local_serving:watch"
-        wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+        serving = "workshop.emulator.client.local_serving"
+        wrapt.register_post_import_hook(f"{serving}:watch", "sagemaker.local.local_session")
+        wrapt.register_post_import_hook(f"{serving}:wait_for_it", "sagemaker.local.entities")
+        wrapt.register_post_import_hook(f"{serving}:end_quietly", "sagemaker.local.image")
         _show_errors_short()
 
 

@@ -190,8 +190,8 @@ def _cannot_serve(uri: str, framework: Framework | None) -> str:
     known_ = " and ".join(one.title for one in FRAMEWORKS.values() if one.server)
     return (
         f"{words}Here the images of {known_} serve. Choose one of these,"
-        f"{_make_known(repository(uri))} use a real Docker engine ({settings.advice('docker')}) or "
-        f"your own account ({settings.advice('account')})."
+        f"{_make_known(repository(uri))} or use a real Docker engine ({settings.advice('docker')}) "
+        f"or your own account ({settings.advice('account')})."
     )
 
 
