@@ -95,10 +95,12 @@ def install() -> None:
     _installed = True
     wrapt.register_post_import_hook(_add_handlers, "botocore.handlers")
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
-    serving = "workshop.emulator.client.local_serving"
-    wrapt.register_post_import_hook(f"{serving}:watch", "sagemaker.local.local_session")
-    wrapt.register_post_import_hook(f"{serving}:wait_for_it", "sagemaker.local.entities")
-    wrapt.register_post_import_hook(f"{serving}:end_quietly", "sagemaker.local.image")
+    serving = "workshop.emulator.client.local_serving:watch"
+    wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+    waiting = "workshop.emulator.client.local_serving:wait_for_it"
+    wrapt.register_post_import_hook(waiting, "sagemaker.local.entities")
+    ending = "workshop.emulator.client.local_serving:end_quietly"
+    wrapt.register_post_import_hook(ending, "sagemaker.local.image")
 
 
 def _add_handlers(handlers) -> None:

@@ -246,10 +246,12 @@ def install() -> None:
         outputs = "workshop.emulator.client.outputs:watch"
         wrapt.register_post_import_hook(outputs, "sagemaker.processing")
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
-        serving = "workshop.emulator.client.local_serving"
-        wrapt.register_post_import_hook(f"{serving}:watch", "sagemaker.local.local_session")
-        wrapt.register_post_import_hook(f"{serving}:wait_for_it", "sagemaker.local.entities")
-        wrapt.register_post_import_hook(f"{serving}:end_quietly", "sagemaker.local.image")
+        serving = "workshop.emulator.client.local_serving:watch"
+        wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+        waiting = "workshop.emulator.client.local_serving:wait_for_it"
+        wrapt.register_post_import_hook(waiting, "sagemaker.local.entities")
+        ending = "workshop.emulator.client.local_serving:end_quietly"
+        wrapt.register_post_import_hook(ending, "sagemaker.local.image")
         _show_errors_short()
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+import requests
 
 from workshop.emulator.service.sagemaker import serving
 from workshop.emulator.service.sagemaker.resource import Account
@@ -76,6 +77,15 @@ def test_another_program_may_have_the_port(hosting):
     """Such as one that listens at port 8080 of all addresses."""
     with socket.create_server(("0.0.0.0", 8080)):
         assert hosting(ECHO).ask(b"x", {"Content-Type": "a/b"}).body == b"x"
+
+
+def test_nobody_else_is_answered(hosting):
+    one = hosting(ECHO)
+    one.start()
+    [(address, port)] = one._ports.values()
+    for path in ("/ping", "/v1/models/model"):
+        assert requests.get(f"http://{address}:{port}{path}", timeout=9).status_code == 403
+    assert requests.post(f"http://{address}:{port}/invocations", b"x", timeout=9).status_code == 403
 
 
 def test_variables_of_a_transform_are_the_scripts(hosting):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import secrets
 import shutil
 import socket
 import tarfile
@@ -79,6 +80,7 @@ class Hosting:
         self._folder = state.folder("instances") / f"serving-{uuid.uuid4().hex[:12]}"
         self._starting = threading.Lock()
         self._ports: dict[str, tuple[str, int]] = {}
+        self._secret = secrets.token_hex(16)  # nobody else may ask the containers
         self._job: engine.Job | None = None
         self._thread: threading.Thread | None = None
         self._result = engine.Result(0)
@@ -172,6 +174,7 @@ class Hosting:
         self._ports = {name: (one, _port(one)) for name, one in job.addresses.items()}
         for host in hosts:
             host.environment["SAGEMAKER_BIND_TO_PORT"] = str(self._ports[host.name][1])
+            host.environment["JOB_SECRET"] = self._secret
         self._thread = threading.Thread(target=self._run, args=[job], daemon=True)
         self._thread.start()
         deadline = time.monotonic() + seconds
@@ -224,7 +227,9 @@ class Hosting:
         """
         connection = http.client.HTTPConnection(*self._ports[name], timeout=seconds)
         try:
-            connection.request(method, path, body, dict(headers or {}))
+            connection.request(
+                method, path, body, {**(headers or {}), "X-Job-Secret": self._secret}
+            )
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         except ConnectionRefusedError:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import _signatures
-from _http import ADDRESS, PORT, run
+from _http import ADDRESS, PORT, SECRET, run
 from werkzeug.wrappers import Request, Response
 
 MODEL = Path("/opt/ml/model")
@@ -223,6 +223,7 @@ def by_script(models: Models, script: Path) -> Callable[[Request], Response]:
             "input_handler and output_handler."
         )
     session = requests.Session()
+    own = f"http://{ADDRESS}:{PORT}" + (f"/{SECRET}" if SECRET else "")
 
     def both(data, context):
         return out(session.post(context.rest_uri, data=into(data, context)), context)
@@ -233,7 +234,7 @@ def by_script(models: Models, script: Path) -> Callable[[Request], Response]:
             model_name=attributes.get("tfs-model-name"),
             model_version=attributes.get("tfs-model-version"),
             method=attributes.get("tfs-method"),
-            rest_uri=f"http://{ADDRESS}:{PORT}{path_of(attributes, models.default)}",
+            rest_uri=f"{own}{path_of(attributes, models.default)}",
             grpc_port=None,
             channel=None,
             custom_attributes=request.headers.get(_ATTRIBUTES),
@@ -258,8 +259,9 @@ def main() -> None:
     invocations = by_script(models, script) if script.exists() else None
 
     def answer(request: Request) -> Response:
-        if request.path.startswith("/v1/"):
-            status, text = models.answer(request.method, request.path, request.get_data())
+        path = request.path.removeprefix(f"/{SECRET}") if SECRET else request.path
+        if path.startswith("/v1/"):
+            status, text = models.answer(request.method, path, request.get_data())
             return Response(text, status, content_type="application/json")
         if (request.method, request.path) != ("POST", "/invocations"):
             return Response('{"error": "Not Found"}', 404, content_type="application/json")
