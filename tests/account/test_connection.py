@@ -191,7 +191,7 @@ def test_a_local_endpoint_is_refused_where_no_docker_engine_answers(
     # The SDK has rich show an uncaught error, in lines of 80, on standard output.
     shown = " ".join(found.stdout.split())
     _, _, reason = shown.rpartition("WorkshopError: ")
-    assert reason.startswith("Nothing on this machine can serve the image mine:1: "), found
+    assert reason.startswith("Nothing on this machine can serve the image mine:1. "), found
     assert reason.endswith("or your own account (./lab start --aws).")
 
 

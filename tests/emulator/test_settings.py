@@ -35,7 +35,7 @@ def test_the_workshops_own(monkeypatch):
     assert settings.state() == ROOT / ".lab"
     assert settings.images() == ROOT / "images.toml"
     assert settings.name() == "lab"
-    assert all("./lab" in settings.advice(about) for about in settings.ADVICE if about != "model")
+    assert all("./lab" in settings.advice(about) for about in settings.ADVICE)
 
 
 def test_the_state_is_all_that_must_be_there(toml, tmp_path):

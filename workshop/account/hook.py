@@ -7,7 +7,7 @@ Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environmen
 2. prints the estimated price of a job before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
    of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
-4. refuses local endpoints that the stand-in for Docker cannot serve
+4. has local endpoints fail at once where the stand-in for Docker cannot serve them
    (``workshop.emulator.client.local_serving``).
 """
 
@@ -97,6 +97,10 @@ def install() -> None:
     wrapt.register_post_import_hook(_find_role_and_bucket, "sagemaker.session")
     serving = "workshop.emulator.client.local_serving:watch"
     wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+    waiting = "workshop.emulator.client.local_serving:wait_for_it"
+    wrapt.register_post_import_hook(waiting, "sagemaker.local.entities")
+    ending = "workshop.emulator.client.local_serving:end_quietly"
+    wrapt.register_post_import_hook(ending, "sagemaker.local.image")
 
 
 def _add_handlers(handlers) -> None:

@@ -72,7 +72,6 @@ ADVICE = {
     "start": "start this program connected to the emulator",  # containers/bin/docker reads it
     "docker": "WORKSHOP_DOCKER=1",  # what makes local jobs run in a real Docker engine
     "account": "without the emulator",  # what makes a program use an account of AWS
-    "model": "Load model.tar.gz in a processing job or in the notebook",  # instead of serving it
     "java": "",  # what brings Java along, beside the system's packages
     # Where a framework is not installed:
     "tensorflow": "Install tensorflow-cpu or tensorflow.",

@@ -130,6 +130,17 @@ def test_a_program_of_images_that_this_is_not_is_told_with_the_line_that_makes_i
     )
 
 
+def test_an_image_for_training_or_an_unknown_one_serves_nothing(toml):
+    toml('served = "scikit-learn"')
+    assert images.command(f"{ECR}/served:1", [], ["serve"], PATH)[-1] == "scikit-learn"
+    told = refusal(f"{ECR}/tensorflow-training:2.19.0-cpu-py312", [], ["serve"], PATH)
+    assert told.endswith("It is TensorFlow's image for training: use the one for inference.")
+    told = refusal(f"{ECR}/mine:1", [], ["serve"], PATH)
+    assert told.startswith(f"Nothing on this machine can serve the image {ECR}/mine:1. ")
+    assert "TensorFlow and scikit-learn and PyTorch and XGBoost serve" in told
+    assert "or make mine known in images.toml," in told
+
+
 def test_spark_trains_nothing(installed):
     installed(pyspark="3.5.9")
     told = refusal(f"{ECR}/sagemaker-spark-processing:3.5", [], ["train"], PATH)

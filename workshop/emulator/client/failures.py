@@ -24,6 +24,11 @@ _FAILED = re.compile(
     r"(?:\. Check troubleshooting guide for common errors: \S+)?",
     re.DOTALL,
 )
+_HOSTING = re.compile(
+    r"Error hosting endpoint (?P<name>\S+): (?P<status>\w+)\. Reason: (?P<reason>.*?)"
+    r"\. Try changing the instance type .*",
+    re.DOTALL,
+)
 #: What the title tells already (``botocore/exceptions.py``, ``ClientError``).
 _CALLING = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: ")
 #: How the training toolkit tells the error of a script.
@@ -93,15 +98,17 @@ def explain(error: BaseException | None, cell=lambda filename: filename) -> Expl
         remember(error, "local", "", [])
     if hasattr(error, "_workshop_job"):
         kind, name, told, warnings = error._workshop_job
-        return _of_job(kind, name, told or str(error), raised, *warnings[:1])
+        return _of_job(f"{kind} job {name}".strip(), told or str(error), raised, *warnings[:1])
     if not _is_by_others(error):
         return None
-    failed = _FAILED.fullmatch(str(error))
+    hosting = _HOSTING.fullmatch(str(error))
+    failed = hosting or _FAILED.fullmatch(str(error))
     if failed and type(error).__name__ == "UnexpectedStatusException":
         reason = failed["reason"] or failed["status"]
         told = _TOOLKIT.search(reason)
         told = told[1] if told else reason.removeprefix("AlgorithmError: ")
-        return _of_job(failed["kind"].lower(), failed["name"], told, raised)
+        what = "endpoint" if hosting else f"{failed['kind'].lower()} job"
+        return _of_job(f"{what} {failed['name']}", told, raised)
     return _of_request(error, raised)
 
 
@@ -123,11 +130,11 @@ def _of_request(error: Exception, raised: str) -> Explained:
     return Explained(title, raised, " ".join(text.split()), step, raised, "")
 
 
-def _of_job(kind: str, name: str, told: str, raised: str, warning: str = "") -> Explained:
+def _of_job(what: str, told: str, raised: str, warning: str = "") -> Explained:
     where, error = script_error(told)
     step = warning or advice.next_step(advice.JOBS, set(), error)
     place = raised.partition(":")[0]
-    title = f"The {f'{kind} job {name}'.strip()} failed{f' ({place})' if place else ''}."
+    title = f"The {what} failed{f' ({place})' if place else ''}."
     return Explained(title, where, error, step, raised, told)
 
 

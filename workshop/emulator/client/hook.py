@@ -248,6 +248,10 @@ def install() -> None:
         wrapt.register_post_import_hook(_take_any_profile, "botocore.configloader")
         serving = "workshop.emulator.client.local_serving:watch"
         wrapt.register_post_import_hook(serving, "sagemaker.local.local_session")
+        waiting = "workshop.emulator.client.local_serving:wait_for_it"
+        wrapt.register_post_import_hook(waiting, "sagemaker.local.entities")
+        ending = "workshop.emulator.client.local_serving:end_quietly"
+        wrapt.register_post_import_hook(ending, "sagemaker.local.image")
         _show_errors_short()
 
 

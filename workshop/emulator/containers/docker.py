@@ -76,8 +76,10 @@ def _up(file: Path) -> int:
     failure.unlink(missing_ok=True)
     sdk = os.getppid()
     clean_up = None
+    serves = stopped = False
     try:
         services = _services(file)
+        serves = any(_serves(one) for one in services.values())
         clean_up = _Leftovers(file, services, sdk)
         hosts = [_host(name, service, file.parent) for name, service in services.items()]
         for note in sorted({note for host in hosts if (note := images.note(host.image))}):
@@ -87,6 +89,8 @@ def _up(file: Path) -> int:
         job = engine.Job(hosts, name=name, kind=kind)
 
         def stop(*_) -> None:
+            nonlocal stopped
+            stopped = True
             output.hurry()
             job.stop()
 
@@ -102,6 +106,8 @@ def _up(file: Path) -> int:
     finally:
         if clean_up:
             clean_up.later()
+    if serves and stopped:
+        return 130  # its end, which the SDK takes for success
     if result.exit_code:
         failure.write_text(result.error)
         if result.unseen:
@@ -137,15 +143,20 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
     if isinstance(environment, list):
         environment = dict(entry.partition("=")[::2] for entry in environment)
     mounts, inputs, outputs = [], [], []
+    if _serves(service):
+        # The SDK asks at this machine's own address, and at the port that the file gives away.
+        published = next(iter(service.get("ports") or ()), "8080").partition(":")[0]
+        environment |= {"JOB_ADDRESS": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": published}
     for volume in service.get("volumes") or ():
         source, target, *_ = volume.split(":")
         source_path = Path(os.path.normpath(source))
         beside = _made_beside(top, source_path)
         # The outputs of a processing job lie together in one folder that the SDK made.
         is_output = f"{target}/".startswith(_OUTPUTS) or (beside and beside != source_path)
+        is_output = is_output and not _serves(service)  # it has its model there, for reading
         if is_output:
             outputs.append((source, target))
-        written = is_output or beside or source_path.is_relative_to(top)
+        written = is_output or (beside and not _serves(service)) or source_path.is_relative_to(top)
         (mounts if written else inputs).append((source, target))
     return engine.Host(
         name=name,
@@ -157,6 +168,10 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
         inputs=inputs,
         outputs=outputs,
     )
+
+
+def _serves(service: dict) -> bool:
+    return not service.get("entrypoint") and _words(service.get("command"))[:1] == ["serve"]
 
 
 def _words(command: str | list | None) -> list[str]:
@@ -175,6 +190,8 @@ def _emulator_for_host() -> dict[str, str]:
 
 def _about(host: engine.Host) -> tuple[str, str]:
     """Return kind and name of a SageMaker job, from what the SDK gives to its first host."""
+    if list(host.arguments[:1]) == ["serve"]:
+        return "endpoint", ""
     if not host.entrypoint:
         return "training", host.environment.get("TRAINING_JOB_NAME", "")
     for source, target in host.mounts:
@@ -271,12 +288,14 @@ class _Leftovers:
 
     def __init__(self, file: Path, services: dict[str, dict], sdk: int) -> None:
         top = file.parent
+        serves = any(_serves(one) for one in services.values())
         self._top, self._sdk = top, sdk
-        self._first_host = top / next(iter(services))
+        # Of an endpoint the SDK removes all of its own folder (``stop_serving``), after its model.
+        self._gone = top if serves else top / next(iter(services))
         made_by_sdk = (
             file.name == "docker-compose.yaml"
             and _is_temporary(top)
-            and (top / "shared").is_dir()
+            and (serves or (top / "shared").is_dir())
             and all((top / host).is_dir() for host in services)
         )
         self._folders = [top, *_downloads(top, services)] if made_by_sdk else []
@@ -289,11 +308,11 @@ class _Leftovers:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
-        while self._first_host.exists() and _alive(self._sdk):
+        while self._gone.exists() and _alive(self._sdk):
             time.sleep(0.05)
         # An estimator without an output_path has its model.tar.gz there, for good.
         artifacts = self._top / "compressed_artifacts"
-        for folder in self._folders:
+        for folder in filter(Path.exists, self._folders):
             keeps = folder == self._top and artifacts.exists()
             for path in folder.iterdir() if keeps else [folder]:
                 if path.is_file():
@@ -318,14 +337,18 @@ def _made_beside(top: Path, path: Path) -> Path | None:
     """Return the folder beside ``top`` that holds ``path``, if the SDK made it for this job.
 
     A learner's own folder may look the same. It was there before the job; the SDK's are made
-    after ``shared``, which is empty and so keeps the time when the SDK made it.
+    after ``shared``, or after the folder of an endpoint's only host. Both are empty and so keep the
+    time when the SDK made them.
     """
     try:
         folder = top.parent / path.relative_to(top.parent).parts[0]
-        made = (top / "shared").stat().st_ctime_ns
+        empty = top / "shared"
+        if not empty.exists():
+            empty = next(one for one in top.iterdir() if one.is_dir())
+        made = empty.stat().st_ctime_ns
         if folder != top and _is_temporary(folder) and folder.stat().st_ctime_ns >= made:
             return folder
-    except (ValueError, IndexError, FileNotFoundError):
+    except (ValueError, IndexError, FileNotFoundError, StopIteration):
         pass
     return None
 

@@ -108,6 +108,8 @@ class Job:
         _sweep()
         self._folder = state.folder("jobs") / uuid.uuid4().hex[:12]
         self._folder.mkdir()
+        #: Of each host, by its name: two may use the same port.
+        self.addresses = self._addresses()
         # Held while this process lives: so others see that the job does.
         self._lock = open(self._folder / "lock", "w")  # noqa: SIM115
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -283,6 +285,7 @@ class Job:
             "PATH": path,
             "LANG": "C.UTF-8",
             "HOSTNAME": host.name,
+            "JOB_ADDRESS": self.addresses.get(host.name, "127.0.0.1"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PIP_ROOT_USER_ACTION": "ignore",
@@ -330,12 +333,17 @@ class Job:
         file.write_text(json.dumps(specification))
         return file
 
-    def _hosts_file(self) -> str:
-        """Give each host a loopback address of its own, so that two may use the same port."""
+    def _addresses(self) -> dict[str, str]:
+        """Give each host a loopback address of its own, where it has its own ``/etc/hosts``."""
+        if self._mode == sandbox.LINKS:
+            return {host.name: "127.0.0.1" for host in self._hosts}
         number = int(self._folder.name, 16)
         network = f"127.{number // 250 % 250 + 1}.{number % 250 + 1}"
+        return {host.name: f"{network}.{n}" for n, host in enumerate(self._hosts, 1)}
+
+    def _hosts_file(self) -> str:
         lines = ["127.0.0.1 localhost", "::1 localhost"]
-        lines += [f"{network}.{n} {host.name}" for n, host in enumerate(self._hosts, 1)]
+        lines += [f"{address} {name}" for name, address in self.addresses.items()]
         return "\n".join(lines) + "\n"
 
 

@@ -45,6 +45,8 @@ class Framework:
     #: Programs of the images, and the files that play them; these get the program's name first.
     programs: dict[str, str] = field(default_factory=dict)
     trains: bool = True  # with the training toolkit
+    #: What plays ``serve``: a file of ``container/serving`` and its arguments.
+    server: tuple[str, ...] = ()
 
 
 _ALL = (
@@ -54,10 +56,21 @@ _ALL = (
         ("tensorflow", "tensorflow-cpu"),
         # warnings, not what the processor could also do
         environment={"TF_CPP_MIN_LOG_LEVEL": "1"},
+        server=("tensorflow_serving.py",),
     ),
-    Framework("scikit-learn", "scikit-learn", ("scikit-learn",)),
-    Framework("pytorch", "PyTorch", ("torch",)),
-    Framework("xgboost", "XGBoost", ("xgboost-cpu", "xgboost")),
+    Framework(
+        "scikit-learn",
+        "scikit-learn",
+        ("scikit-learn",),
+        server=("inference_toolkit.py", "scikit-learn"),
+    ),
+    Framework("pytorch", "PyTorch", ("torch",), server=("inference_toolkit.py", "pytorch")),
+    Framework(
+        "xgboost",
+        "XGBoost",
+        ("xgboost-cpu", "xgboost"),
+        server=("inference_toolkit.py", "xgboost"),
+    ),
     Framework(
         "spark",
         "Spark",
@@ -72,6 +85,7 @@ FRAMEWORKS = {framework.name: framework for framework in _ALL}
 #: https://github.com/aws/deep-learning-containers/blob/master/available_images.md
 AWS_IMAGES = {
     "tensorflow-training": "tensorflow",
+    "tensorflow-inference": "tensorflow",
     "sagemaker-scikit-learn": "scikit-learn",
     "pytorch-training": "pytorch",
     "pytorch-inference": "pytorch",
@@ -125,20 +139,18 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
     """Return the command line that plays image ``uri`` here.
 
     ``entrypoint`` is the container entry point a job asks for (processing jobs), empty to use the
-    image's own; ``arguments`` what follows it (``["train"]`` for a training job); ``path`` the
-    ``PATH`` of the host.
+    image's own; ``arguments`` what follows it (``["train"]`` for a training job, ``["serve"]`` for
+    an endpoint); ``path`` the ``PATH`` of the host.
 
     Raises WorkshopError when nothing on this machine plays the image.
     """
-    if not entrypoint and arguments[:1] == ["serve"]:
-        raise WorkshopError(
-            f"Nothing on this machine can serve the image {uri}: it runs processing and training "
-            f"jobs, and neither endpoints nor batch transforms. {settings.advice('model')}; or use "
-            f"a real Docker engine ({settings.advice('docker')}) or your own account "
-            f"({settings.advice('account')})."
-        )
     frameworks = known()
     framework = frameworks.get(repository(uri))
+    serves = not entrypoint and arguments[:1] == ["serve"]
+    if serves and not (
+        framework and framework.server and not repository(uri).endswith("-training")
+    ):
+        raise WorkshopError(_cannot_serve(uri, framework))
     if framework and not _installed(framework):
         raise WorkshopError(
             f"The image {uri} needs {framework.title}, which is not installed here. "
@@ -157,6 +169,8 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
             "give the processor another command, or run with a real Docker engine "
             f"({settings.advice('docker')})."
         )
+    if serves:
+        return ["python", str(CONTAINER_FILES / "serve.py"), *framework.server]
     if framework and framework.trains and arguments[:1] == ["train"]:
         return ["python", str(CONTAINER_FILES / "train.py")]
     trains = [name for name, framework in frameworks.items() if framework.trains]
@@ -166,6 +180,18 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
         f"{' and '.join(trains)}; processing jobs can use any image whose command is installed "
         f"here. Choose one of these,{_make_known(repository(uri))} or run with a real Docker "
         f"engine ({settings.advice('docker')})."
+    )
+
+
+def _cannot_serve(uri: str, framework: Framework | None) -> str:
+    words = f"Nothing on this machine can serve the image {uri}. "
+    if framework and framework.server:
+        return f"{words}It is {framework.title}'s image for training: use the one for inference."
+    known_ = " and ".join(one.title for one in FRAMEWORKS.values() if one.server)
+    return (
+        f"{words}Here the images of {known_} serve. Choose one of these,"
+        f"{_make_known(repository(uri))} or use a real Docker engine ({settings.advice('docker')}) "
+        f"or your own account ({settings.advice('account')})."
     )
 
 

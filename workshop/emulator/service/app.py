@@ -25,10 +25,11 @@ from werkzeug.wrappers import Response
 
 from workshop.emulator import keys, state
 from workshop.emulator.containers import contract
-from workshop.emulator.errors import WorkshopError
+from workshop.emulator.errors import ApiError, WorkshopError
 from workshop.emulator.service.journal import Journal, at, body, operation, put_body, wsgi
-from workshop.emulator.service.sagemaker import operations, training
+from workshop.emulator.service.sagemaker import operations, runtime, training
 from workshop.emulator.service.sagemaker.api import SageMakerApi
+from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.storage.s3 import S3Store
 from workshop.emulator.settings import ACCOUNT, INTERRUPT, LOCAL, NEWS, REGION, ROLE, STATUS, advice
@@ -111,7 +112,8 @@ class Application:
             traceback.print_exc()
             full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
             response = _broken(environment, service, "The disk is full." if full else "")
-        if response.status_code >= 400 and b"<html" in response.get_data()[:200].lower():
+        is_page = response.mimetype == "text/html" and b"<html" in response.get_data()[:200].lower()
+        if response.status_code >= 400 and is_page:
             # Flask's page for a path or a method that moto does not know.
             status, words = response.status_code, f"There is no such operation: {response.status}."
             response = failure(environment, service, status, "InvalidRequest", words)
@@ -227,6 +229,8 @@ class Application:
     def _of_sagemaker(self, environment: dict, path: str, region: str) -> Response:
         target = environment.get("HTTP_X_AMZ_TARGET", "")
         name = target.removeprefix("SageMaker.") if path == "/" else _runtime_operation(path)
+        if name == "InvokeEndpoint" and path != "/":
+            return self._of_runtime(name, environment, path, region)
         directory = unquote(environment.get("HTTP_X_WORKSHOP_DIRECTORY", ""))
         status, answer, notes = self._sagemaker.answer(name, body(environment), region, directory)
         response = _json(status, answer)
@@ -235,6 +239,14 @@ class Application:
         if notes:  # for the hook, which shows them
             response.headers["x-workshop-notes"] = quote(json.dumps(notes))
         return response
+
+    def _of_runtime(self, name: str, environment: dict, path: str, region: str) -> Response:
+        try:
+            request = runtime.request_of(name, environment, path, body(environment))
+            answer = self._sagemaker.call(name, request, Caller(region, ""))
+            return runtime.response_of(name, answer)
+        except ApiError as error:
+            return runtime.failure_of(error)
 
     def _of_s3(self, environment: dict, path: str) -> Response:
         try:
@@ -318,7 +330,8 @@ def _runtime_operation(path: str) -> str:
     if path == "/BatchPutMetrics":
         return "BatchPutMetrics"
     if path.startswith("/endpoints/"):
-        return "InvokeEndpoint"
+        kinds = {"async-invocations": "Async", "invocations-response-stream": "WithResponseStream"}
+        return f"InvokeEndpoint{kinds.get(path.rpartition('/')[2], '')}"
     return path.strip("/").partition("/")[0] or "?"
 
 

@@ -43,7 +43,7 @@ def test_every_other_operation_is_refused_by_name():
     """Of the whole API: none is answered as if it had been done."""
     from .test_compute import post
 
-    every = set(shapes.service_model().operation_names) | {"BatchPutMetrics"}
+    every = set(shapes.service_model().operation_names) | {"BatchPutMetrics", "InvokeEndpoint"}
     assert set(operations.PLAYED) <= every
     for name in sorted(every):
         if name in operations.PLAYED:
@@ -57,18 +57,17 @@ def test_every_other_operation_is_refused_by_name():
 @pytest.mark.parametrize(
     ("call", "advice"),
     [
-        (lambda: sagemaker().create_model(ModelName="m", ExecutionRoleArn=ROLE), "model.tar.gz"),
-        (lambda: sagemaker().describe_endpoint(EndpointName="e"), "model.tar.gz"),
+        (lambda: sagemaker().list_inference_components(), "one model for each variant"),
         (lambda: sagemaker().list_transform_jobs(), "in a processing job"),
         (lambda: sagemaker().list_pipelines(), "one job after the other"),
         (lambda: sagemaker().list_hyper_parameter_tuning_jobs(), "training job for each choice"),
         (lambda: sagemaker().list_model_cards(), "ModelCard of a model package"),
         (lambda: sagemaker().list_domains(), "./lab start"),
         (
-            lambda: daemon.client("sagemaker-runtime").invoke_endpoint(
-                EndpointName="e", Body=b"\xff\x00"
+            lambda: daemon.client("sagemaker-runtime").invoke_endpoint_async(
+                EndpointName="e", InputLocation="s3://b/k"
             ),
-            "runtime_InvokeEndpoint",
+            "runtime_InvokeEndpointAsync",
         ),
     ],
 )

@@ -243,14 +243,14 @@ class Compute(Resource):
         self._failed_with = result.error
         told = first_text(disks, "output/failure")
         if not told:
-            return _shortened(f"AlgorithmError: {result.error}")
+            return shortened(f"AlgorithmError: {result.error}")
         # The frameworks' images have the toolkit read the script's error (capture_error), and it
         # then breaks lines where a print writes in pieces. Here it leaves the output alone.
         told = told.replace('ErrorMessage ""', f'ErrorMessage "{result.error}"')
         code = f", exit code: {result.exit_code}"
         if len(told) + len(code) > _REASON - 100:  # the error comes before the toolkit's command
             told = told.partition('\nCommand "')[0]
-        return _shortened(f"AlgorithmError: {told}{code}")
+        return shortened(f"AlgorithmError: {told}{code}")
 
     def change_status(self, status: str, **more: object) -> None:
         """Set the status and other members of the description, and keep it."""
@@ -264,7 +264,7 @@ class Compute(Resource):
             if self.ended:
                 return
             if reason:
-                more["FailureReason"] = _shortened(reason)
+                more["FailureReason"] = shortened(reason)
             self.change_status(status, **more, **self.last_facts(status))
             if self.request.get("ExperimentConfig"):
                 experiments.end(self, self.metrics.found)
@@ -465,7 +465,7 @@ def first_text(disks: list[Path], name: str) -> str:
     return ""
 
 
-def _shortened(reason: str) -> str:
+def shortened(reason: str) -> str:
     """Leave out the middle of what is too long: the error itself stands at the end."""
     if len(reason) <= _REASON:
         return reason

@@ -17,7 +17,7 @@ class Data(Resource):
     members: tuple[str, ...]
     #: Those of them that are times.
     time_members: tuple[str, ...] = ()
-    #: What AWS says of a name that is taken, with ``{name}`` for it, or ``{arn}``.
+    #: What AWS says of a name that is taken, with ``{name}`` or ``{arn}`` for it.
     taken: str
 
 
@@ -45,6 +45,17 @@ def create(kind: type[Data]) -> Operation:
 
     def answer(account: Account, request: dict, caller: Caller) -> dict:
         return {kind.arn_member: make(account, kind, request, caller.region).arn}
+
+    return Operation(answer)
+
+
+def delete(kind: type[Data]) -> Operation:
+    """Make the operation that deletes one."""
+
+    def answer(account: Account, request: dict, _: Caller) -> dict:
+        with account.lock:
+            account.remove(known(account, kind, request[kind.name_member]))
+        return {}
 
     return Operation(answer)
 

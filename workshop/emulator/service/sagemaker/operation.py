@@ -95,7 +95,8 @@ class Topic:
 
 def reference(operation: str) -> str:
     """Return the address of an operation's page in AWS's API reference."""
-    service = {"InvokeEndpoint": "runtime_", "BatchPutMetrics": "metrics_"}.get(operation, "")
+    service = "runtime_" if operation.startswith("InvokeEndpoint") else ""
+    service = "metrics_" if operation == "BatchPutMetrics" else service
     return (
         f"https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_{service}{operation}.html"
     )

@@ -6,7 +6,10 @@ import re
 
 from workshop.emulator import settings
 from workshop.emulator.service.sagemaker import (
+    endpoint_configs,
+    endpoints,
     experiments,
+    models,
     processing,
     registry,
     tags,
@@ -22,6 +25,9 @@ TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
     experiments.TOPIC,
+    models.TOPIC,
+    endpoint_configs.TOPIC,
+    endpoints.TOPIC,
     registry.TOPIC,
     pipeline.TOPIC,
     tags.TOPIC,

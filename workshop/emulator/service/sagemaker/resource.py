@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from workshop.emulator import files, state
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import older
+from workshop.emulator.settings import ACCOUNT, REGION
 
 #: The layout of the folders below ``resources``.
 FORMAT = 1
@@ -72,6 +73,9 @@ class Resource:
     #: record, such as ``ExperimentTrial`` and ``Trial``.
     search_name: str = ""
     search_shape: str = ""
+    #: What AWS says of a name that none of the kind has, with ``{arn}`` for it, where that is no
+    #: ResourceNotFound.
+    missing: str = ""
 
     def __init__(self, account: Account, description: dict, tags: Sequence[dict] = ()) -> None:
         self.account, self.description, self.tags = account, description, [*tags]
@@ -120,6 +124,9 @@ class Resource:
     @classmethod
     def not_found(cls, name: str) -> ApiError:
         """Return the error for a name that none of the kind has."""
+        if cls.missing:
+            arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{cls.resource_type}/{name}"
+            return ApiError("ValidationException", cls.missing.format(name=name, arn=arn))
         return ApiError("ResourceNotFound", f"{cls.title.capitalize()} {name!r} does not exist.")
 
     def change(self, **members: object) -> None:

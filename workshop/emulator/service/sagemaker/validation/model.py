@@ -50,7 +50,8 @@ class _Violation:
 
 def violations_of(operation: str, request: dict) -> Iterator[_Violation]:
     """Yield all that the service model does not allow in a request."""
-    model = service_model("sagemaker-metrics" if operation == "BatchPutMetrics" else "sagemaker")
+    services = {"BatchPutMetrics": "sagemaker-metrics", "InvokeEndpoint": "sagemaker-runtime"}
+    model = service_model(services.get(operation, "sagemaker"))
     return _violations(model.operation_model(operation).input_shape, request, "", "")
 
 
@@ -121,7 +122,7 @@ def broken(aws: str, field: str, value: Any, words: str, mend: str) -> _Violatio
     return _Violation("constraint", words, f"{field}: {mend}", field)
 
 
-def refusal(field: str, words: str, mend: str, code: str = "ValidationException") -> Problem:
+def refuse(field: str, words: str, mend: str, code: str = "ValidationException") -> Problem:
     """Return a problem in AWS's words, with what to do in the next line."""
     return Problem(code, f"{words}\n{field}: {mend}", field)
 
@@ -147,6 +148,7 @@ _TYPES = {
     "list": (list | tuple, "", "a list"),
     "map": (dict, "", "a map of names to values"),
     "structure": (dict, "", "a structure"),
+    "blob": (bytes, "", "bytes"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from workshop.emulator.service.sagemaker.validation.model import Problem, refusal
+from workshop.emulator.service.sagemaker.validation.model import Problem, refuse
 
 _SPECIFICATION = "InferenceSpecification"
 _ADDITIONAL = ("AdditionalInferenceSpecifications", "AdditionalInferenceSpecificationsToAdd")
@@ -29,7 +29,7 @@ def one_name(request: dict, _world) -> Iterator[Problem]:
     """
     name, group = request.get("ModelPackageName"), request.get("ModelPackageGroupName")
     if name and group:
-        yield refusal(
+        yield refuse(
             "ModelPackageName",
             "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot "
             "determine which one to use.",
@@ -37,7 +37,7 @@ def one_name(request: dict, _world) -> Iterator[Problem]:
         )
     elif not name and not group:
         mend = "give one, and the package is its next version."
-        yield refusal("ModelPackageGroupName", "Missing ARN", mend)
+        yield refuse("ModelPackageGroupName", "Missing ARN", mend)
 
 
 def tags_of_the_group(request: dict, _world) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def tags_of_the_group(request: dict, _world) -> Iterator[Problem]:
     The page does not tell the words of the error.
     """
     if request.get("ModelPackageGroupName") and request.get("Tags"):
-        yield refusal(
+        yield refuse(
             "Tags",
             "Tags cannot be specified for a versioned ModelPackage. It uses the tags of its "
             "ModelPackageGroup.",
@@ -64,7 +64,7 @@ def inference_specification(request: dict, _world) -> Iterator[Problem]:
     """
     others = ("SourceAlgorithmSpecification", "SourceUri")
     if not any(request.get(name) for name in (_SPECIFICATION, *others)):
-        yield refusal(
+        yield refuse(
             _SPECIFICATION,
             "One of InferenceSpecification, SourceAlgorithmSpecification and SourceUri must be "
             "specified.",
@@ -88,17 +88,17 @@ def unversioned(request: dict, _world) -> Iterator[Problem]:
         if specification and not specification.get(member):
             field = f"{_SPECIFICATION}.{member}"
             words = f"{member} is required for a ModelPackage that is not versioned."
-            yield refusal(field, words, "give one such as ['ml.m5.xlarge'].")
+            yield refuse(field, words, "give one such as ['ml.m5.xlarge'].")
     for field, container in containers(request):
         if container.get("Environment"):
-            yield refusal(
+            yield refuse(
                 f"{field}.Environment",
                 "1 validation errors detected:Environment variable map cannot be specified when "
                 "using non-versioned ModelPackages",
                 "leave it out, or give a ModelPackageGroupName instead of a name.",
             )
         if container.get("ModelDataSource"):
-            yield refusal(
+            yield refuse(
                 f"{field}.ModelDataSource",
                 "ModelDataSource cannot be specified when using non-versioned ModelPackages",
                 "give a ModelDataUrl, or a ModelPackageGroupName instead of a name.",
@@ -112,7 +112,7 @@ def no_additional_data(request: dict, _world) -> Iterator[Problem]:
     """
     for field, container in containers(request):
         if field.startswith(f"{_SPECIFICATION}.") and container.get("AdditionalS3DataSource"):
-            yield refusal(
+            yield refuse(
                 f"{field}.AdditionalS3DataSource",
                 "AdditionalS3DataSource is not allowed in InferenceSpecification",
                 "leave it out, or put the data into model.tar.gz.",
@@ -132,7 +132,7 @@ def unique_specifications(request: dict, _world) -> Iterator[Problem]:
                 words = (
                     f"Names of additional inference specifications must be unique: {one['Name']}"
                 )
-                yield refusal(f"{member}[{number}].Name", words, "give it another name.")
+                yield refuse(f"{member}[{number}].Name", words, "give it another name.")
             seen.add(one["Name"])
 
 
@@ -149,7 +149,7 @@ def model_card(request: dict, _world) -> Iterator[Problem]:
         found = None
     if not isinstance(found, dict):
         words = "The content of the model card is not a valid JSON object."
-        yield refusal("ModelCard.ModelCardContent", words, "give json.dumps(a dict).")
+        yield refuse("ModelCard.ModelCardContent", words, "give json.dumps(a dict).")
 
 
 def one_source(request: dict, _world) -> Iterator[Problem]:
@@ -161,4 +161,4 @@ def one_source(request: dict, _world) -> Iterator[Problem]:
     """
     if request.get("SourceUri") and request.get(_SPECIFICATION):
         words = f"SourceUri and {_SPECIFICATION} cannot be specified together."
-        yield refusal("SourceUri", words, "update one of them after the other.")
+        yield refuse("SourceUri", words, "update one of them after the other.")
