@@ -188,7 +188,7 @@ class Compute(Resource):
                 self.account.number,
                 self.account.region,
                 self.log_group,
-                f"{self.name}/{host}-{int(self.description['CreationTime'])}",
+                f"{self.name}/{self.stream_name(host)}",
                 self.folder / f"{host}.log",
             )
         return self._streams[host]
@@ -305,6 +305,10 @@ class Compute(Resource):
             print(f"{self.name} cannot be recorded: {problem}", file=sys.stderr)
 
     # --- what differs ---------------------------------------------------------------------
+
+    def stream_name(self, host: str) -> str:
+        """Return how CloudWatch calls the log stream of a host, after the name of the job."""
+        return f"{host}-{int(self.description['CreationTime'])}"
 
     @classmethod
     def cluster(cls, request: dict) -> dict:

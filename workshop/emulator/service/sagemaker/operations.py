@@ -14,6 +14,7 @@ from workshop.emulator.service.sagemaker import (
     registry,
     tags,
     training,
+    transform,
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
@@ -28,6 +29,7 @@ TOPICS: tuple[Topic, ...] = (
     models.TOPIC,
     endpoint_configs.TOPIC,
     endpoints.TOPIC,
+    transform.TOPIC,
     registry.TOPIC,
     pipeline.TOPIC,
     tags.TOPIC,

@@ -67,14 +67,17 @@ class Hosting:
         name: str,
         log: Callable[[str, bytes], None],
         environment: Mapping[str, str] | None = None,
+        kind: str = "endpoint",
     ) -> None:
         """Prepare to serve; nothing runs yet.
 
         ``model`` is what DescribeModel answers. ``name`` is for those who watch, such as
-        ``my-endpoint/AllTraffic``. ``log`` gets a container's name and what it writes, in whole
-        lines. ``environment`` are variables beside those of the model.
+        ``my-endpoint/AllTraffic``, and so is ``kind``, what it is hosted for. ``log`` gets a
+        container's name and what it writes, in whole lines. ``environment`` are variables beside
+        those of the model.
         """
         self._account, self._model, self._name, self._log = account, model, name, log
+        self._kind = kind
         self._environment = dict(environment or {})
         self._containers = containers(model)
         self._folder = state.folder("instances") / f"serving-{uuid.uuid4().hex[:12]}"
@@ -93,7 +96,7 @@ class Hosting:
         """
         with self._starting:
             if self._closed:
-                raise NotServed("The endpoint is being deleted.")
+                raise NotServed(f"The {self._kind} is being ended.")
             if self._thread and self._thread.is_alive():
                 return
             try:
@@ -170,7 +173,7 @@ class Hosting:
             )
             for name, container in self._containers.items()
         ]
-        self._job = job = engine.Job(hosts, name=self._name, kind="endpoint", grace=_GRACE)
+        self._job = job = engine.Job(hosts, name=self._name, kind=self._kind, grace=_GRACE)
         self._ports = {name: (one, _port(one)) for name, one in job.addresses.items()}
         for host in hosts:
             host.environment["SAGEMAKER_BIND_TO_PORT"] = str(self._ports[host.name][1])
@@ -180,12 +183,12 @@ class Hosting:
         deadline = time.monotonic() + seconds
         while not all(self._pings(name) for name in self._containers):
             if not self._thread.is_alive():
-                raise NotServed(f"{_NO_PING}\n{self._result.error}")
+                raise NotServed(f"{NO_PING}\n{self._result.error}")
             if self._closed or time.monotonic() > deadline:
                 job.stop()
                 self._thread.join(_GRACE + 5)
                 raise NotServed(
-                    f"{_NO_PING} GET /ping was not answered with 200 within {seconds:.0f} s (AWS "
+                    f"{NO_PING} GET /ping was not answered with 200 within {seconds:.0f} s (AWS "
                     "waits 8 minutes): does model_fn come to an end?"
                 )
             time.sleep(0.02)
@@ -243,7 +246,7 @@ class Hosting:
 
 
 #: AWS's own words are these, with the name of the variant.
-_NO_PING = (
+NO_PING = (
     "The primary container did not pass the ping health check. Please check CloudWatch logs for "
     "this endpoint."
 )

@@ -53,9 +53,32 @@ def download(
 ) -> None:
     """Copy the objects of an input to each host's folder, or share them out among the hosts.
 
-    ``kind`` is the input's S3DataType: ``S3Prefix`` takes every key that starts with the prefix,
-    ``ManifestFile`` what a manifest lists. With ``sharded`` each object goes to one host alone
+    With ``sharded`` each object goes to one host alone
     (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html).
+
+    Raises DataError as ``objects`` does.
+    """
+    wanted = {path: store.file(*place) for path, place in objects(store, uri, kind).items()}
+    for number, (path, source) in enumerate(wanted.items()):
+        for folder in folders[number % len(folders) :][:1] if sharded else folders:
+            target = folder / path
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+            except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+                raise DataError(
+                    f"Data download failed: below {uri}, {path!r} is the name of an object and "
+                    "of a folder. Rename one of them."
+                ) from error
+            except OSError as error:
+                raise DataError(f"Data download failed: {path!r}: {_why(error)}.") from error
+
+
+def objects(store: Store, uri: str, kind: str = "S3Prefix") -> dict[str, tuple[str, str]]:
+    """Return bucket and key of the objects of an input, by their path below its folder, sorted.
+
+    ``kind`` is the input's S3DataType: ``S3Prefix`` takes every key that starts with the prefix,
+    ``ManifestFile`` what a manifest lists.
 
     Raises DataError when nothing is there, and for a key that is no path below the folder.
     """
@@ -69,19 +92,7 @@ def download(
         )
     for path in wanted:
         _check_path(path, uri)
-    for number, (path, source) in enumerate(sorted(wanted.items())):
-        for folder in folders[number % len(folders) :][:1] if sharded else folders:
-            target = folder / path
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-            except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-                raise DataError(
-                    f"Data download failed: below {uri}, {path!r} is the name of an object and "
-                    "of a folder. Rename one of them."
-                ) from error
-            except OSError as error:
-                raise DataError(f"Data download failed: {path!r}: {_why(error)}.") from error
+    return dict(sorted(wanted.items()))
 
 
 def _check_path(path: str, uri: str) -> None:
@@ -104,7 +115,7 @@ def _check_path(path: str, uri: str) -> None:
         )
 
 
-def _below(store: Store, uri: str) -> dict[str, Path]:
+def _below(store: Store, uri: str) -> dict[str, tuple[str, str]]:
     """Return the objects of a prefix, by their path in the host.
 
     A prefix is the beginning of a name and not a folder: ``s3://b/data/train`` also takes
@@ -117,11 +128,11 @@ def _below(store: Store, uri: str) -> dict[str, Path]:
             continue
         whole_folder = prefix.endswith("/") or key[len(prefix) : len(prefix) + 1] == "/"
         start = len(prefix) if whole_folder else prefix.rfind("/") + 1
-        found[key[start:].lstrip("/")] = store.file(bucket, key)
+        found[key[start:].lstrip("/")] = (bucket, key)
     return found
 
 
-def _manifest(store: Store, uri: str) -> dict[str, Path]:
+def _manifest(store: Store, uri: str) -> dict[str, tuple[str, str]]:
     """Return the objects that a manifest lists: ``[{"prefix": "s3://b/p/"}, "x.npy", …]``."""
     try:
         first, *names = json.loads(store.file(*split(uri)).read_text())
@@ -138,7 +149,7 @@ def _manifest(store: Store, uri: str) -> dict[str, Path]:
             f"Data download failed: the manifest {uri} lists s3://{bucket}/{missing[0]}, which "
             "does not exist."
         )
-    return {name: store.file(bucket, key) for name, key in keys.items()}
+    return {name: (bucket, key) for name, key in keys.items()}
 
 
 # --- out of the hosts -------------------------------------------------------------------------
