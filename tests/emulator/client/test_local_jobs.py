@@ -37,6 +37,9 @@ def local_mode(tmp_path, monkeypatch):
         def create_training_job(self, **request):
             return "trained"
 
+        def create_transform_job(self, **request):
+            return "transformed"
+
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     module = types.ModuleType("local_session")
     module.LocalSagemakerClient = LocalSagemakerClient

@@ -63,6 +63,11 @@ def watch(local_session) -> None:
         "LocalSagemakerClient.create_training_job",
         recording("training", "CreateTrainingJob", "TrainingJobName"),
     )
+    wrapt.wrap_function_wrapper(
+        local_session,
+        "LocalSagemakerClient.create_transform_job",
+        recording("transform", "CreateTransformJob", "TransformJobName"),
+    )
 
 
 def leave_no_model_behind(utils) -> None:

@@ -36,6 +36,8 @@ _VARIABLES = {
     "MaxConcurrentTransforms": "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
 }
 _STRATEGIES = {"SingleRecord": "SINGLE_RECORD", "MultiRecord": "MULTI_RECORD"}
+#: https://github.com/aws/sagemaker-python-sdk/issues/4095
+_NOT_LOCALLY = "local mode sends all of a record, and stores all of an answer"
 #: https://github.com/aws/amazon-sagemaker-examples/issues/852
 _NO_PING = (
     "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is "
@@ -212,6 +214,14 @@ TOPIC = Topic(
                 "TransformResources.VolumeKmsKeyId": compute.NOT_ENCRYPTED,
                 "TransformResources.TransformAmiVersion": "no instance is started from an image",
                 "ExperimentConfig.RunName": compute.OF_THE_TRIAL,
+            },
+            without_effect_locally={
+                "DataProcessing.InputFilter": _NOT_LOCALLY,
+                "DataProcessing.OutputFilter": _NOT_LOCALLY,
+                "DataProcessing.JoinSource": _NOT_LOCALLY,
+                "TransformInput.CompressionType": "local mode sends the object as it is",
+                "ModelClientConfig": "local mode asks once",
+                "ExperimentConfig": compute.NO_TRIAL_COMPONENT,
             },
         ),
         "DescribeTransformJob": describe(TransformJob),
