@@ -91,12 +91,13 @@ def joined(given: str, content: bytes, wanted: str, answer: bytes, **members: st
     ("given", "content", "answer", "expected"),
     [
         ("text/csv", b"1,2,3", b"1", "1,2,3,1"),
-        ("text/csv", b'"a ""b"", c",2\n3,4', b"1\n2\n", '"a ""b"", c",2,1\n3,4,2'),
+        ("text/csv", b'"a ""b"", c",2\n3,4', b"1\n2\n", '"a ""b"", c",2,1\n3,4,2\n'),
         (JSON, b'{"key":1}', b'{"label":1}', '{"key":1,"SageMakerOutput":{"label":1}}'),
         (JSON, b"[1, 2]", b"0.1", '{"SageMakerInput":[1,2],"SageMakerOutput":0.1}'),
+        (JSON, b'{"k": "\\ud800"}', b"1", '{"k":"?","SageMakerOutput":1}'),
         (JSON, b'{\n "k": "\xc3\xa9"\n}', b"null", '{"k":"é","SageMakerOutput":null}'),
         (f"{JSON}lines", b"1\n2\n", b"3\n4\n", '{"SageMakerInput":1,"SageMakerOutput":3}\n'
-         '{"SageMakerInput":2,"SageMakerOutput":4}'),
+         '{"SageMakerInput":2,"SageMakerOutput":4}\n'),
     ],
 )  # fmt: skip
 def test_records_are_joined_as_the_guide_shows(given, content, answer, expected):

@@ -239,7 +239,7 @@ def transform_fn(model, data, content_type, accept):
     name = transform(sums, uri, dict(given), wanted, DataProcessing=processing)
     assert output(name) == {
         "a.jsonl.out": '{"id":1,"features":[1,2],"SageMakerOutput":{"sum":3}}\n'
-        '{"id":2,"features":[3],"SageMakerOutput":{"sum":3}}'
+        '{"id":2,"features":[3],"SageMakerOutput":{"sum":3}}\n'
     }
     processing["OutputFilter"] = "$['id','SageMakerOutput']"
     wanted["AssembleWith"] = "Line"

@@ -113,7 +113,10 @@ def _tfrecords(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
-    content = file.read(count)
+    try:
+        content = file.read(count)
+    except (MemoryError, OverflowError):
+        raise BadInput(f"A record says that it has {count} bytes.") from None
     if len(content) < count:
         raise BadInput(f"A record says that it has {count} bytes; {len(content)} are left.")
     return content

@@ -53,15 +53,12 @@ class JsonPath:
             found = _STEP.match(text, place)
             if not found:
                 rest = re.match(r"\.?(\[[^\]]*\]?)?", text[place:])[0] or text[place:]
-                words = "is not supported"
+                words = f"Invalid JsonPath: {text}: "
                 if ":" in rest:
-                    words = (
+                    words += (
                         "only single range filters of format (eg: [1:5]) are supported. Format "
-                        f"{rest} {words}"
                     )
-                else:
-                    words = f"{rest} {words}"
-                raise BadInput(f"Invalid JsonPath: {text}: {words}")
+                raise BadInput(f"{words}{rest} is not supported")
             self._steps.append(_step(found))
             place = found.end()
 
@@ -77,10 +74,10 @@ class JsonPath:
             return value
         step, *rest = steps
         if step.names:
-            missing = [name for name in step.names if not isinstance(value, dict)
-                       or name not in value]  # fmt: skip
-            if missing:
-                raise BadInput(f"JsonPath {self._text}: the record has no attribute {missing[0]!r}")
+            for name in step.names:
+                if not isinstance(value, dict) or name not in value:
+                    words = f"the record has no attribute {name!r}"
+                    raise BadInput(f"JsonPath {self._text}: {words}")
             if len(step.names) == 1:
                 return self._select(value[step.names[0]], rest)
             return {name: self._select(value[name], rest) for name in step.names}
@@ -136,9 +133,8 @@ class DataProcessing:
             return record
         kind = _kind(self._given, "ContentType")
         values = _parsed(record.content, kind)
-        lines = "\n".join(_text(self._before.select(value), kind) for value in values)
-        end = "\n" if record.sent.endswith(b"\n") else ""
-        return replace(record, sent=(lines + end).encode())
+        values = [self._before.select(value) for value in values]
+        return replace(record, sent=_lines(values, kind, like=record.sent))
 
     def after(self, batch: Sequence[Record], body: bytes, content_type: str) -> bytes:
         """Join what a container answers with the records it was asked for, and filter that.
@@ -154,7 +150,7 @@ class DataProcessing:
             values = self._joined(batch, values, kind)
         if self._after:
             values = [self._after.select(value) for value in values]
-        return "\n".join(_text(value, kind) for value in values).encode()
+        return _lines(values, kind, like=body)
 
     def _joined(self, batch: Sequence[Record], answers: list, kind: str) -> list:
         given = _kind(self._given, "ContentType")
@@ -203,6 +199,12 @@ def _parsed(body: bytes, kind: str) -> list:
     except (ValueError, csv.Error, RecursionError) as error:
         start = body[:60].decode(errors="replace")
         raise BadInput(f"Failed to parse {start!r} as {kind}: {error}") from error
+
+
+def _lines(values: list, kind: str, like: bytes) -> bytes:
+    """Return values as a body that ends with a line's end where ``like`` does."""
+    text = "\n".join(_text(value, kind) for value in values)
+    return (text + "\n" * like.endswith(b"\n")).encode(errors="replace")
 
 
 def _text(value: object, kind: str) -> str:

@@ -13,13 +13,13 @@ from workshop.emulator import files, state
 class Record:
     """One job. Times are seconds since the epoch; ``ended`` is None while it runs.
 
-    ``request`` is what the SDK sent, as boto3's ``create_processing_job`` or
-    ``create_training_job`` takes it; ``directory`` the working directory it was sent from;
+    ``request`` is what the SDK sent, as boto3's ``create_processing_job`` and its like
+    take it; ``directory`` the working directory it was sent from;
     ``error`` is empty when the job ended well; ``refused`` is why AWS would refuse a job that the
     SDK's local mode took.
     """
 
-    kind: str  # "processing" or "training": the label of a kind of jobs
+    kind: str  # "processing", "training" or "transform": the label of a kind of jobs
     name: str
     request: dict
     directory: Path

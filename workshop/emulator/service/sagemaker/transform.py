@@ -113,8 +113,8 @@ class TransformJob(Compute):
         found = transfer.objects(store, source["S3Uri"], source["S3DataType"])
         used = self.machines[: len(found)]
         if len(used) < len(self.machines):
-            more = len(self.machines) - len(used)
-            self.say(f"Note: {more} instances have no object of the input, and do nothing.")
+            of = f"{len(used)} of the {len(self.machines)} instances"
+            self.say(f"Note: the input has {len(used)} objects, so {of} have something to do.")
         for container in serving.containers(self._model).values():
             note = images.note(container["Image"])
             if note:
@@ -130,12 +130,10 @@ class TransformJob(Compute):
             with ThreadPoolExecutor(len(used)) as pool:
                 shared = pool.map(self._transform, range(len(used)), shares, disks)
                 failures = [*itertools.chain(*shared)]
-        except OSError as error:
-            raise transfer.DataError(f"The output cannot be written: {error.strerror}.") from error
         finally:
             for hosting in self._hostings:
                 hosting.close()
-        if self.stop_status:  # "doesn't store the job's output" (API_StopTransformJob)
+        if self.told.is_set():  # "doesn't store the job's output" (API_StopTransformJob)
             self.end("Stopped")
             return
         upload = self.new_upload()

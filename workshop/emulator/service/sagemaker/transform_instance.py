@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import gzip
 import threading
@@ -18,6 +19,7 @@ from typing import BinaryIO
 from workshop.emulator.service.sagemaker import batches, serving
 from workshop.emulator.service.sagemaker.batches import BadInput, Record
 from workshop.emulator.service.sagemaker.data_processing import DataProcessing
+from workshop.emulator.service.storage import transfer
 
 #: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ModelClientConfig.html
 _TIMEOUT, _RETRIES = 600, 3
@@ -26,20 +28,32 @@ _MESSAGE = 4096
 
 
 class _Output:
-    """What becomes of one object. ``failure`` is why it has none, "" when nothing went wrong."""
+    """What becomes of one object. ``failure`` is why it has none, "" when nothing went wrong.
+
+    Raises DataError where it cannot be written, as on a full disk.
+    """
 
     def __init__(self, address: str, file: Path) -> None:
         self.address, self._file, self.failure = address, file, ""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+        with self._writing():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
 
     def write(self, content: bytes) -> None:
-        with open(self._file, "ab") as file:
+        with self._writing(), open(self._file, "ab") as file:
             file.write(content)
 
     def fail(self, reason: str) -> None:
         self.failure = reason
         self._file.unlink()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            words = f"The output of {self.address} cannot be written: {error.strerror}."
+            raise transfer.DataError(words) from error
 
 
 class Instance:
@@ -74,7 +88,7 @@ class Instance:
         """Write ``PATH.out`` below ``folder`` for each object that can be transformed as a whole.
 
         ``objects`` are bucket and key by path. Returns a sentence for each of the others. Raises
-        NotServed when the container does not begin to answer, OSError on a full disk.
+        NotServed when the container does not begin to answer, DataError on a full disk.
         """
         self.hosting.start()
         strategy = batches.strategy(self._request, self.hosting.parameters())
