@@ -9,41 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
 from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
+from workshop.emulator.service.sagemaker.world import AccountWorld
 
 #: The largest body of a request, in bytes.
 _LARGEST = 8 << 20
-
-
-@dataclass(frozen=True)
-class _World:
-    """What validation asks of the account (``validation.World``)."""
-
-    resources: Account
-    region: str
-
-    @property
-    def account(self) -> str:
-        return self.resources.number
-
-    def exists(self, resource_type: str, name: str) -> bool:
-        return self.resources.by_arn(self.resources.arn("", resource_type, name)) is not None
-
-    def role_exists(self, arn: str) -> bool:
-        from moto.iam.models import iam_backends
-
-        return any(role.arn == arn for role in iam_backends[self.account]["aws"].roles.values())
-
-    def bucket_exists(self, bucket: str) -> bool:
-        return self.resources.store.has_bucket(bucket)
-
-    def has_objects(self, bucket: str, prefix: str) -> bool:
-        return bool(self.resources.store.keys(bucket, prefix))
 
 
 class SageMakerApi:
@@ -66,7 +40,7 @@ class SageMakerApi:
             if played is None:
                 raise ApiError("UnsupportedOperation", operations.refusal(operation))
             request = _parsed(body)
-            problem = operations.check(operation, request, _World(self._account, region))
+            problem = operations.check(operation, request, AccountWorld(self._account, region))
             if problem:
                 raise ApiError(problem.code, problem.message)
             played.check_members(request)

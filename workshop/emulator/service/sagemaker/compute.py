@@ -243,14 +243,14 @@ class Compute(Resource):
         self._failed_with = result.error
         told = first_text(disks, "output/failure")
         if not told:
-            return _shortened(f"AlgorithmError: {result.error}")
+            return shortened(f"AlgorithmError: {result.error}")
         # The frameworks' images have the toolkit read the script's error (capture_error), and it
         # then breaks lines where a print writes in pieces. Here it leaves the output alone.
         told = told.replace('ErrorMessage ""', f'ErrorMessage "{result.error}"')
         code = f", exit code: {result.exit_code}"
         if len(told) + len(code) > _REASON - 100:  # the error comes before the toolkit's command
             told = told.partition('\nCommand "')[0]
-        return _shortened(f"AlgorithmError: {told}{code}")
+        return shortened(f"AlgorithmError: {told}{code}")
 
     def change_status(self, status: str, **more: object) -> None:
         """Set the status and other members of the description, and keep it."""
@@ -264,7 +264,7 @@ class Compute(Resource):
             if self.ended:
                 return
             if reason:
-                more["FailureReason"] = _shortened(reason)
+                more["FailureReason"] = shortened(reason)
             self.change_status(status, **more, **self.last_facts(status))
             if self.request.get("ExperimentConfig"):
                 experiments.end(self, self.metrics.found)
@@ -365,10 +365,11 @@ def create(kind: type[Compute], **looked_at: object) -> Operation:
     """Make the operation that starts a job; ``looked_at`` are members of ``Operation``."""
 
     def answer(account: Account, request: dict, caller: Caller) -> dict:
-        _check_quota(account, kind, request)
-        job = kind(account, request, caller)
-        job.notes = operation.notes(request)
-        account.add(job)
+        with account.lock:  # nobody takes the instances meanwhile
+            check_quota(account, kind, kind.cluster(request))
+            job = kind(account, request, caller)
+            job.notes = operation.notes(request)
+            account.add(job)
         try:
             job.start()
         except BaseException:
@@ -412,12 +413,16 @@ def delete(kind: type[Compute]) -> Operation:
     return Operation(answer)
 
 
-def _check_quota(account: Account, kind: type[Compute], request: dict) -> None:
-    resources = kind.cluster(request)
+def check_quota(account: Account, kind: type[Compute], resources: dict, times: int = 1) -> None:
+    """Raise ApiError where the account has not as many instances left.
+
+    ``resources`` are those of one job (``cluster``), of which there will be ``times``.
+    """
     asked_for: dict[str, int] = {}  # not the machines themselves: there may be a billion
     for group in resources.get("InstanceGroups") or [resources]:
         instance_type = group["InstanceType"]
-        asked_for[instance_type] = asked_for.get(instance_type, 0) + group.get("InstanceCount", 1)
+        count = group.get("InstanceCount", 1) * times
+        asked_for[instance_type] = asked_for.get(instance_type, 0) + count
     for instance_type, wanted in asked_for.items():
         used = sum(
             machine.instance_type == instance_type
@@ -465,7 +470,7 @@ def first_text(disks: list[Path], name: str) -> str:
     return ""
 
 
-def _shortened(reason: str) -> str:
+def shortened(reason: str) -> str:
     """Leave out the middle of what is too long: the error itself stands at the end."""
     if len(reason) <= _REASON:
         return reason

@@ -11,6 +11,7 @@ from workshop.emulator.service.sagemaker import (
     registry,
     tags,
     training,
+    tuning,
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
@@ -20,6 +21,7 @@ from workshop.emulator.service.sagemaker.validation.rules import World
 TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
+    tuning.TOPIC,
     experiments.TOPIC,
     registry.TOPIC,
     tags.TOPIC,
