@@ -138,22 +138,23 @@ def ranges_are_numbers(request: dict, _world) -> Iterator[Problem]:
         if kind == "Categorical":
             continue
         for member in ("MinValue", "MaxValue"):
-            if _number(kind, one[member]) is None:
+            if math.isnan(_number(kind, one[member])):
                 a_number = "an integer" if kind == "Integer" else "a number"
                 words = f"Invalid {member} {one[member]!r} of the hyperparameter {one['Name']!r}"
                 yield refusal(f"{place}.{member}", words, f"give {a_number}, as text.")
         least, most = (_number(kind, one[member]) for member in ("MinValue", "MaxValue"))
-        if None not in (least, most) and least > most:
+        if least > most:
             words = f"MinValue of the hyperparameter {one['Name']!r} is greater than MaxValue"
             yield refusal(f"{place}.MinValue", words, "swap the two.")
 
 
-def _number(kind: str, text: str) -> float | None:
+def _number(kind: str, text: str) -> float:
+    """Return the limit of a range, nan where it is no number or a monster."""
     try:
         number = _NUMBERS[kind](text)
     except ValueError:
-        return None
-    return number if math.isfinite(number) and abs(number) < 2**63 else None
+        return math.nan
+    return number if math.isfinite(number) and abs(number) < 2**63 else math.nan
 
 
 def scaling(request: dict, _world) -> Iterator[Problem]:
@@ -286,7 +287,7 @@ def number_of_jobs(request: dict, _world) -> Iterator[Problem]:
         aws = "hyperParameterTuningJobConfig.resourceLimits.maxNumberOfTrainingJobs"
         yield null(aws, field).problem()
     elif number > most:
-        words = f"The number of training jobs, [{int(number)}], is greater than the limit, [{most}]"
+        words = f"The number of training jobs, [{number:.0f}], is greater than the limit, [{most}]"
         yield refusal(field, words, "give fewer.", "ResourceLimitExceeded")
     elif there < number:
         yield refusal(
@@ -294,7 +295,7 @@ def number_of_jobs(request: dict, _world) -> Iterator[Problem]:
             "You don't have enough combinations of hyperparameter ranges. The total number of "
             f"hyperparameter combinations for the provided ranges [{there}] must be equal or "
             f"greater than the value of MaxNumberOfJobs, [{number}]. Provide additional ranges.",
-            f"give max_jobs={int(there)} or less, or wider ranges.",
+            f"give max_jobs={there:.0f} or less, or wider ranges.",
         )
 
 
