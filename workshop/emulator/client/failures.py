@@ -89,6 +89,8 @@ def explain(error: BaseException | None, cell=lambda filename: filename) -> Expl
     if not isinstance(error, Exception) or isinstance(error, WorkshopError):
         return None
     raised = _raised(error, cell)
+    if is_new(error):  # no record is kept of the learner's jobs with their own account
+        remember(error, "local", "", [])
     if hasattr(error, "_workshop_job"):
         kind, name, told, warnings = error._workshop_job
         return _of_job(kind, name, told or str(error), raised, *warnings[:1])
@@ -125,7 +127,7 @@ def _of_job(kind: str, name: str, told: str, raised: str, warning: str = "") -> 
     where, error = script_error(told)
     step = warning or advice.next_step(advice.JOBS, set(), error)
     place = raised.partition(":")[0]
-    title = f"The {kind} job {name} failed{f' ({place})' if place else ''}."
+    title = f"The {f'{kind} job {name}'.strip()} failed{f' ({place})' if place else ''}."
     return Explained(title, where, error, step, raised, told)
 
 

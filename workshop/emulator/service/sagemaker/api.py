@@ -9,23 +9,63 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
 from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
-from workshop.emulator.service.sagemaker.world import AccountWorld
 
 #: The largest body of a request, in bytes.
 _LARGEST = 8 << 20
+
+
+@dataclass(frozen=True)
+class _World:
+    """What validation asks of the account (``validation.World``)."""
+
+    resources: Account
+    region: str
+
+    @property
+    def account(self) -> str:
+        return self.resources.number
+
+    def exists(self, resource_type: str, name: str) -> bool:
+        return self.resources.by_arn(self.resources.arn("", resource_type, name)) is not None
+
+    def role_exists(self, arn: str) -> bool:
+        from moto.iam.models import iam_backends
+
+        return any(role.arn == arn for role in iam_backends[self.account]["aws"].roles.values())
+
+    def bucket_exists(self, bucket: str) -> bool:
+        return self.resources.store.has_bucket(bucket)
+
+    def has_objects(self, bucket: str, prefix: str) -> bool:
+        return bool(self.resources.store.keys(bucket, prefix))
 
 
 class SageMakerApi:
     """Answers the operations that are played, and refuses the others."""
 
     def __init__(self, account: Account) -> None:
-        """Answer for the resources of ``account``."""
+        """Answer for the resources of ``account``, and for those of them that make others."""
         self._account = account
+        account.door = self
+
+    def plays(self, operation: str) -> bool:
+        """Tell whether an operation is played."""
+        return operation in operations.PLAYED
+
+    def call(self, operation: str, request: dict, caller: Caller) -> dict:
+        """Answer one that is played. Raises ApiError for a request that AWS would refuse."""
+        played = operations.PLAYED[operation]
+        problem = operations.check(operation, request, _World(self._account, caller.region))
+        if problem:
+            raise ApiError(problem.code, problem.message)
+        played.check_members(request)
+        return played.answer(self._account, request, caller)
 
     def answer(
         self, operation: str, body: bytes, region: str, directory: str
@@ -36,16 +76,11 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            played = operations.PLAYED.get(operation)
-            if played is None:
+            if not self.plays(operation):
                 raise ApiError("UnsupportedOperation", operations.refusal(operation))
             request = _parsed(body)
-            problem = operations.check(operation, request, AccountWorld(self._account, region))
-            if problem:
-                raise ApiError(problem.code, problem.message)
-            played.check_members(request)
-            answer = played.answer(self._account, request, Caller(region, directory))
-            return 200, answer, played.notes(request)
+            answer = self.call(operation, request, Caller(region, directory))
+            return 200, answer, operations.PLAYED[operation].notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
 

@@ -15,6 +15,7 @@ from workshop.emulator.service.sagemaker import (
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
+from workshop.emulator.service.sagemaker.pipelines import pipeline
 from workshop.emulator.service.sagemaker.validation.rules import World
 
 #: All that is played: the operations and the kinds of resources of each of these files.
@@ -24,6 +25,7 @@ TOPICS: tuple[Topic, ...] = (
     tuning.TOPIC,
     experiments.TOPIC,
     registry.TOPIC,
+    pipeline.TOPIC,
     tags.TOPIC,
 )
 

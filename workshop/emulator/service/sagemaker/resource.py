@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from workshop.emulator import files, state
 from workshop.emulator.errors import ApiError
@@ -23,6 +23,14 @@ from workshop.emulator.service.sagemaker import older
 #: The layout of the folders below ``resources``.
 FORMAT = 1
 _ARN = re.compile(r"arn:aws[a-z-]*:sagemaker:[^:]*:\d*:([a-z-]+)/(.+)")
+
+
+class Door(Protocol):
+    """Where a resource asks for another one, as a client of the API does (``SageMakerApi``)."""
+
+    def plays(self, operation: str) -> bool: ...
+
+    def call(self, operation: str, request: dict, caller: Any) -> dict: ...
 
 
 class News:
@@ -105,6 +113,11 @@ class Resource:
         return self
 
     @classmethod
+    def name_in(cls, resource_type: str, rest: str) -> str:
+        """Return the name that an ARN of this kind says, ``TYPE/REST``; "" for other kinds."""
+        return rest if resource_type == cls.resource_type else ""
+
+    @classmethod
     def not_found(cls, name: str) -> ApiError:
         """Return the error for a name that none of the kind has."""
         return ApiError("ResourceNotFound", f"{cls.title.capitalize()} {name!r} does not exist.")
@@ -183,6 +196,7 @@ class Account:
         self.number, self.region, self.kinds = number, region, kinds
         self.store, self.settings = store, settings
         self.lock, self.news = threading.RLock(), News()
+        self.door: Door  # set by who answers for the account
         self._resources: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in kinds}
         remove(state.folder("instances"))  # of a server that was killed
         older.move_to("resources", FORMAT)
@@ -228,8 +242,9 @@ class Account:
         """Return a resource by its ARN, in whatever region, else None."""
         found = _ARN.fullmatch(arn)
         for kind in self.kinds if found else ():
-            if kind.resource_type == found[1]:
-                return self.find(kind, found[2])
+            name = kind.name_in(found[1], found[2])
+            if name:
+                return self.find(kind, name)
         return None
 
     def add(self, resource: Resource) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from workshop.emulator.errors import ApiError
-from workshop.emulator.service.sagemaker import compute, paging
+from workshop.emulator.service.sagemaker import compute, paging, training, validation
 from workshop.emulator.service.sagemaker.operation import (
     Caller,
     Operation,
@@ -21,7 +21,7 @@ from workshop.emulator.service.sagemaker.operation import (
 )
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.sagemaker.training import TrainingJob
-from workshop.emulator.service.sagemaker.tuning import door, results, search
+from workshop.emulator.service.sagemaker.tuning import results, search
 from workshop.emulator.service.sagemaker.tuning.job import (
     TuningJob,
     definitions,
@@ -34,6 +34,7 @@ from workshop.emulator.service.sagemaker.validation.rules import World
 #: AWS names the metric for the algorithm; the training toolkit knows the name
 #: (sagemaker_training/params.py).
 _OBJECTIVE = "_tuning_objective_metric"
+_TRAINING = training.TOPIC.operations["CreateTrainingJob"]
 
 
 def _as_training_jobs(request: dict, world: World | None) -> Iterator[Problem]:
@@ -42,7 +43,8 @@ def _as_training_jobs(request: dict, world: World | None) -> Iterator[Problem]:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HyperParameterTrainingJobDefinition.html
     """
     for field, definition in tuning_rules.definitions(request):
-        problem = door.problem(training_request(definition, "name", {}))
+        trained = training_request(definition, "name", {})
+        problem = validation.check("CreateTrainingJob", trained, None, _TRAINING.rules)
         problem = problem or next(rules.role(definition, world), None)
         if problem:
             message = problem.message.replace(f"\n{problem.field}:", f"\n{field}.{problem.field}:")
@@ -62,7 +64,7 @@ def _create(account: Account, request: dict, caller: Caller) -> dict:
         "CreationTime": now,
         "LastModifiedTime": now,
     }
-    job = TuningJob(account, description, request.get("Tags", ()), caller.directory)
+    job = TuningJob(account, description, request.get("Tags", ()), caller)
     job.description |= results.counts(job.jobs)
     account.add(job)
     job.start()

@@ -6,19 +6,17 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
-import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import compute
 from workshop.emulator.service.sagemaker.operation import Caller
-from workshop.emulator.service.sagemaker.resource import Account, Resource
+from workshop.emulator.service.sagemaker.orchestration import Orchestration
+from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.sagemaker.training import TrainingJob
-from workshop.emulator.service.sagemaker.tuning import door, results, search
+from workshop.emulator.service.sagemaker.tuning import results, search
 from workshop.emulator.service.sagemaker.tuning.search import Choice, Search
 from workshop.emulator.service.sagemaker.validation import tuning_rules
 
@@ -34,7 +32,7 @@ _SAME = (
 )
 
 
-class TuningJob(Resource):
+class TuningJob(Orchestration):
     """A tuning job. ``jobs`` are its training jobs, as ListTrainingJobsFor… has them."""
 
     title, resource_type = "hyperparameter tuning job", "hyper-parameter-tuning-job"
@@ -43,27 +41,20 @@ class TuningJob(Resource):
     search_name = search_shape = "HyperParameterTuningJob"
 
     def __init__(
-        self, account: Account, description: dict, tags: Sequence[dict], directory: str
+        self, account: Account, description: dict, tags: Sequence[dict], caller: Caller
     ) -> None:
-        super().__init__(account, description, tags)
-        self.changing = threading.RLock()
+        super().__init__(account, description, tags, caller)
         self.jobs: list[dict] = []
-        self._caller = Caller(description[self.arn_member].split(":")[3], directory)
         self._ending: tuple[str, str] | None = None  # status and reason, once it is known
         self._choices: dict[str, tuple[Search, Choice]] = {}  # by the names of training jobs
         self._searches: dict[str, Search] = {}  # by the names of definitions
         self._next: tuple[dict, Choice] | None = None  # what waits for an instance
-        self._thread = threading.Thread(target=self._live, daemon=True)
 
     # --- asked by the API -----------------------------------------------------------------
 
     @property
     def ended(self) -> bool:
         return self.status in compute.FINAL
-
-    def start(self) -> None:
-        self.account.news.tell(running=1)
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop its training jobs, and then itself."""
@@ -90,10 +81,6 @@ class TuningJob(Resource):
                 self._take_over(one)
             self._end("Failed", why)
 
-    def join(self) -> None:
-        if self._thread.is_alive():
-            self._thread.join(compute.GRACE)
-
     def facts(self) -> dict:
         config = self._config
         more = {name: config[name] for name in ("Strategy", "ResourceLimits")}
@@ -105,40 +92,26 @@ class TuningJob(Resource):
             seconds = int(until - self.description["CreationTime"])
             return super().facts() | {"ConsumedResources": {"RuntimeInSeconds": seconds}}
 
-    def keep(self) -> None:
-        """Write the job down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
-
     def beside(self) -> dict:
-        return {"jobs": self.jobs, "directory": self._caller.directory}
+        return {"jobs": self.jobs, "directory": self.caller.directory}
 
     @classmethod
     def read(cls, account: Account, kept: dict) -> TuningJob:
-        job = cls(account, kept["description"], kept["tags"], kept["directory"])
+        region = kept["description"][cls.arn_member].split(":")[3]
+        caller = Caller(region, kept["directory"])
+        job = cls(account, kept["description"], kept["tags"], caller)
         job.jobs = kept["jobs"]
         return job
 
     # --- its life -------------------------------------------------------------------------
 
-    def _live(self) -> None:
-        try:
-            self._prepare()
-            seen = -1
-            while not self.ended:
-                with self.changing:
-                    self._step()
-                time.sleep(_PAUSE)  # news come in crowds
-                seen = self.account.news.wait(seen, _LOOK)
-        except Exception:
-            traceback.print_exc()  # to the server's log
-            for one in results.running(self.jobs):
-                self._stop(one)
-            self._end("Failed", f"InternalServerError: {traceback.format_exc()[-900:]}")
-        finally:
-            self.account.news.tell(running=-1)
+    def advance(self) -> float:
+        with self.changing:
+            if not self._searches:
+                self._prepare()
+            self._step()
+        time.sleep(_PAUSE)  # news come in crowds
+        return _LOOK
 
     @property
     def _config(self) -> dict:
@@ -212,7 +185,7 @@ class TuningJob(Resource):
         if self.tags:
             request["Tags"] = self.tags
         try:
-            made = door.ask(self.account, "CreateTrainingJob", request, self._caller)
+            made = self.ask("CreateTrainingJob", request)
         except ApiError as error:
             if error.code == "ResourceLimitExceeded" and self._others_run():
                 return False  # when one of them has ended
@@ -297,7 +270,7 @@ class TuningJob(Resource):
         if one["TrainingJobStatus"] == "InProgress":
             request = {"TrainingJobName": one["TrainingJobName"]}
             with contextlib.suppress(ApiError):  # it has ended meanwhile
-                door.ask(self.account, "StopTrainingJob", request, self._caller)
+                self.ask("StopTrainingJob", request)
 
     # --- when it ends ---------------------------------------------------------------------
 
