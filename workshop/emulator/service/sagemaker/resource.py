@@ -104,6 +104,10 @@ class Resource:
         """Return what Describe answers."""
         return self.facts()
 
+    def properties(self) -> dict:
+        """Return what the steps of a pipeline may refer to."""
+        return self.describe()
+
     def record(self) -> dict:
         """Return what Search looks through."""
         return self.describe() | {"Tags": self.tags}

@@ -175,6 +175,60 @@ print('loss=%r' % ((given.rate - 0.3) ** 2 + given.depth))
         assert {"Key": "team", "Value": "digits"} in tags
 
 
+def test_a_step_of_a_pipeline_tunes_and_the_next_one_has_the_best_model(script):
+    done = script(
+        f"""
+import sagemaker
+from sagemaker.inputs import TrainingInput
+from sagemaker.processing import ProcessingInput, ScriptProcessor
+from sagemaker.sklearn import SKLearn
+from sagemaker.tuner import CategoricalParameter, HyperparameterTuner
+from sagemaker.workflow.pipeline import Pipeline
+from sagemaker.workflow.pipeline_context import PipelineSession
+from sagemaker.workflow.steps import ProcessingStep, TuningStep
+
+session = PipelineSession()
+estimator = SKLearn('train.py', source_dir='code', framework_version='1.2-1', role='{ROLE}',
+                    instance_type='ml.m5.large', sagemaker_session=session,
+                    output_path='s3://{BUCKET}/tuned')
+tuner = HyperparameterTuner(
+    estimator, 'loss', {{'rate': CategoricalParameter(['0.1', '0.3', '0.5'])}},
+    metric_definitions=[{{'Name': 'loss', 'Regex': 'loss=(.+)'}}], objective_type='Minimize',
+    strategy='Grid', max_jobs=3, max_parallel_jobs=3)
+tuned = TuningStep(name='Tune', step_args=tuner.fit())
+processor = ScriptProcessor(
+    command=['python3'], image_uri='mine:1', role='{ROLE}', instance_count=1,
+    instance_type='ml.m5.large', sagemaker_session=session)
+model = tuned.get_top_model_s3_uri(top_k=0, s3_bucket='{BUCKET}', prefix='tuned')
+looked = ProcessingStep(name='Look', step_args=processor.run(
+    'look.py', inputs=[ProcessingInput(model, '/opt/ml/processing/model')]))
+pipeline = Pipeline(name='tunes', steps=[tuned, looked], sagemaker_session=session)
+pipeline.upsert('{ROLE}')
+execution = pipeline.start()
+execution.wait(delay=1)
+for step in execution.list_steps():
+    print('STEP', step['StepName'], step['StepStatus'], sorted(step['Metadata']))
+""",
+        {
+            "code/train.py": """
+import argparse, os
+parser = argparse.ArgumentParser()
+parser.add_argument('--rate', type=float)
+rate = parser.parse_args().rate
+open(os.path.join(os.environ['SM_MODEL_DIR'], 'model'), 'w').write(f'rate {rate}')
+print('loss=%r' % (rate - 0.3) ** 2)
+""",
+            "look.py": """
+import tarfile
+with tarfile.open('/opt/ml/processing/model/model.tar.gz') as archive:
+    assert archive.extractfile('model').read() == b'rate 0.3'
+""",
+        },
+    )
+    assert "STEP Tune Succeeded ['TuningJob']\n" in done.stdout, done.stdout + done.stderr
+    assert "STEP Look Succeeded ['ProcessingJob']\n" in done.stdout
+
+
 # --- its life -----------------------------------------------------------------------------
 
 

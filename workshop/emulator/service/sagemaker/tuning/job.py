@@ -24,6 +24,8 @@ from workshop.emulator.service.sagemaker.validation import tuning_rules
 _LOOK, _PAUSE = 1.0, 0.05
 #: Training jobs that may fail before a tuning job without any success does.
 _ATTEMPTS = 5
+#: Training jobs that a tuning step knows (TuningStep.get_top_model_s3_uri).
+_STORED = 50
 #: Members of a definition that a request for a training job has too.
 _SAME = (
     *("RoleArn", "InputDataConfig", "OutputDataConfig", "StoppingCondition"),
@@ -91,6 +93,15 @@ class TuningJob(Orchestration):
             until = self.description.get("HyperParameterTuningEndTime", time.time())
             seconds = int(until - self.description["CreationTime"])
             return super().facts() | {"ConsumedResources": {"RuntimeInSeconds": seconds}}
+
+    def properties(self) -> dict:
+        """Of a tuning step, also its training jobs, the best first.
+
+        sagemaker/workflow/steps.py, TuningStep.get_top_model_s3_uri
+        """
+        with self.changing:
+            best = sorted(results.with_values(self.jobs), key=results.value, reverse=True)
+            return self.describe() | {"TrainingJobSummaries": best[:_STORED]}
 
     def beside(self) -> dict:
         return {"jobs": self.jobs, "directory": self.caller.directory}
