@@ -53,7 +53,8 @@ def test_each_combination_is_tried_once(strategy):
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
 def test_one_seed_gives_the_same_choices(strategy):
     searched = [LETTERS, Range("x", "Continuous", 0, 1)]
-    first, again, other = (taken(Search(searched, strategy, seed=n), 8) for n in (7, 7, 8))
+    seeds = (7, 7, 2**62)  # AWS names no largest one
+    first, again, other = (taken(Search(searched, strategy, seed=n), 8) for n in seeds)
     assert first == again != other
 
 

@@ -140,6 +140,7 @@ class Search:
             return
         import optuna
 
+        seed = None if seed is None else seed % 2**32  # numpy takes no more
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         samplers, pruner = optuna.samplers, optuna.pruners.NopPruner()
         if strategy == "Bayesian":
