@@ -14,6 +14,7 @@ from workshop.emulator.service.sagemaker import (
     registry,
     tags,
     training,
+    tuning,
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
@@ -24,6 +25,7 @@ from workshop.emulator.service.sagemaker.validation.rules import World
 TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
+    tuning.TOPIC,
     experiments.TOPIC,
     models.TOPIC,
     endpoint_configs.TOPIC,
