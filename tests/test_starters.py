@@ -68,6 +68,7 @@ def test_a_job_whose_script_has_a_gap(tmp_path, monkeypatch):
     failure = run(tmp_path / lab.folder / "1-preprocessing.ipynb", monkeypatch)
     told = f"NotImplementedError: task 1.6 not attempted: {manifest.task('1.6').what}"
     assert failure.job_error.endswith(told)
+    assert told in failure.printed  # what the job printed is not lost
 
 
 @pytest.mark.slow

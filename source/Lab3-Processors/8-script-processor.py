@@ -386,7 +386,7 @@ def ask(code="./script_annotations/code_dependencies/voc.py", **request):
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
             processor.run(code=code, **request)
     except Exception as error:
-        answer = f"{type(error).__name__}: {error}"
+        answer = f"{type(error).__name__}: {error}".partition(". Check troubleshooting")[0]
     if warnings := re.findall(r"AWS would refuse.*", told.getvalue()):  # in local mode
         answer = "\n".join(warnings)
     for line in answer.strip().splitlines():

@@ -13,6 +13,7 @@ import pytest
 import workshop
 from workshop import learner
 from workshop.account import connection, hook
+from workshop.emulator.client import screen
 from workshop.emulator.errors import WorkshopError
 
 from .conftest import ACCOUNT, REGION
@@ -49,6 +50,19 @@ def test_connect_without_a_role_says_how_to_get_one(aws, monkeypatch, capsys):
     assert "aws cloudformation deploy --template-file infra/workshop.yaml" in told
     assert f"bucket   sagemaker-{REGION}-{ACCOUNT} (the SDK's default" in told
     assert "WORKSHOP_ROLE" not in os.environ and "WORKSHOP_BUCKET" not in os.environ
+
+
+def test_an_error_in_a_notebook_is_short(aws, monkeypatch, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    monkeypatch.setattr(screen, "get_ipython", lambda: shell, raising=False)
+    connection.connect()
+    capsys.readouterr()
+    shell.run_cell('import boto3\nboto3.client("s3").get_object(Bucket="nobodys", Key="a")')
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "AWS refused GetObject: NoSuchBucket."
+    assert "Next: Look for a misspelled name" in "\n".join(told) and len(told) <= 12
 
 
 def test_an_execution_role_is_left_to_the_sdk(make_role, become, aws):

@@ -35,6 +35,11 @@ RIGHT = [
         ["constant: ProcessingInput source=: '/' -> ''"],
         "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
     ),
+    (
+        ["10.3"],
+        ["ProcessingInput source=: ", '}/" -> without part 1'],
+        "The folder without the slash is a prefix too, and nothing else in the bucket begins so.",
+    ),
     (["11.2"], ["order: : digits = digits.replace("], "The two columns do not need each other."),
     (
         ["1.7"],
@@ -127,6 +132,53 @@ RIGHT = [
         ["'checkpoint_local_path' -> "],
         "Where no folder is given, SageMaker takes this one.",
     ),
+    (
+        ["5.2"],
+        ["'checkpoint_local_path':: '/opt/ml/checkpoints' -> ''"],
+        "Where no folder is given, SageMaker takes this one.",
+    ),
+    (
+        ["5.2"],
+        ["pair: checkpointing =", "without 'checkpoint_local_path'"],
+        "Where no folder is given, SageMaker takes this one.",
+    ),
+    (
+        ["5.2"],
+        ["'max_wait':: 7200 -> 14400"],
+        "Any time that is not shorter than max_run will do.",
+    ),
+    (
+        ["5.4"],
+        ["S3Downloader.list: f'{estimator.checkpoint_s3_uri}/' -> without part 1"],
+        "The prefix without the slash lists the same objects.",
+    ),
+    (
+        ["5.4"],
+        ["argument: below =: S3Downloader.list(", "without argument 1"],
+        "Without a session S3Downloader makes one of its own, for the same account.",
+    ),
+    (
+        ["5.4"],
+        ["statement: : checkpoints = [] -> none"],
+        "On instances, which the check asks for, the last line sets it.",
+    ),
+    (
+        ["2.6"],
+        ["TensorFlow base_job_name=: 'training' -> "],
+        "What the job is called is free.",
+    ),
+    (
+        ["2.6"],
+        ["argument: estimator =: TensorFlow(", "without base_job_name="],
+        "What the job is called is free.",
+    ),
+    (
+        ["2.6"],
+        ["argument: estimator =: TensorFlow(", "without sagemaker_session="],
+        "Without a session the estimator makes a fitting one, by its instance type.",
+    ),
+    (["2.1"], ["swap: channels =: (", "elements"], "Channels come in any order."),
+    (["2.5"], ["swap: metric_definitions =: [", "elements"], "Metrics come in any order."),
     (
         ["10.1"],
         ["swap: sklearn_processor.run outputs=: [ProcessingOutput(", "elements"],

@@ -47,7 +47,7 @@ JOB = {
     **dict.fromkeys(("1.1", "1.3", "1.4", "3.1", "3.2", "3.5"), "processor.run("),
     **dict.fromkeys(("2.1", "2.5", "2.6", "5.2"), "estimator.fit("),
     **dict.fromkeys(("4.1", "4.2", "6.1", "7.1", "8.1"), ".run("),
-    "12.3": "recorded(",
+    "12.3": "job.wait(logs=False)",
 }
 
 

@@ -24,6 +24,15 @@ def bucket():
     daemon.client("s3").create_bucket(Bucket=BUCKET)
 
 
+@pytest.fixture
+def own_server(tmp_path, monkeypatch):
+    """A server that a test may end."""
+    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
+    daemon.client("s3").create_bucket(Bucket=BUCKET)
+    yield
+    daemon.stop()
+
+
 def put(*keys: str) -> None:
     for key in keys:
         daemon.client("s3").put_object(Bucket=BUCKET, Key=key, Body=key.encode())

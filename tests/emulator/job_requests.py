@@ -97,8 +97,13 @@ GONE = object()
 
 
 def changed(operation: str, changes: dict[str, Any]) -> dict:
-    """Return the valid request with changes: path, such as ``Tags`` or ``A.0.B``, to value."""
-    request = copy.deepcopy(BASES[operation])
+    """Return the valid request of an operation with changes."""
+    return altered(BASES[operation], changes)
+
+
+def altered(request: dict, changes: dict[str, Any]) -> dict:
+    """Return a request with changes: path, such as ``Tags`` or ``A.0.B``, to value."""
+    request = copy.deepcopy(request)
     for path, value in changes.items():
         *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
         place = request

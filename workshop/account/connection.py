@@ -17,14 +17,17 @@ _STAND_IN = Path(__file__).resolve().parents[1] / "emulator" / "containers" / "b
 def connect() -> None:
     """Say which account, region, role and bucket this process works with.
 
-    To be called in a notebook before the first session is made. Raises WorkshopError, with what
-    to do, when the credentials do not work.
+    In a notebook, errors of AWS, the SDK and jobs are shown short from now on. To be called before
+    the first session is made. Raises WorkshopError, with what to do, when the credentials do not
+    work.
     """
     account = identity.find()
     os.environ.update(_settings(account))
     from workshop.account import hook
+    from workshop.emulator.client import screen
 
     hook.install()
+    screen.watch_notebook()
     print(describe(account))
 
 

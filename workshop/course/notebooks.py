@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workshop.emulator import state
+from workshop.emulator.client.streams import settled
 
 if TYPE_CHECKING:
     import nbformat
 
 #: Seconds that a stopped notebook's programs have to end by themselves.
 GRACE = 8.0
-
-_COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass
@@ -112,21 +111,22 @@ def printed_by(cell: nbformat.NotebookNode, *streams: str) -> str:
         for output in cell.get("outputs", ())
         if output.output_type == "stream" and output.name in (streams or ("stdout", "stderr"))
     )
-    text = _COLORS.sub("", text).replace("\r\n", "\n")
-    return re.sub(r"(?m)^[^\n]*\r(?=[^\n])", "", text)
+    return settled(text)
 
 
 def _failure(path: Path, error) -> Failure:
     notebook = read(path)
     cell = next(c for c in code_cells(notebook) if c.metadata.papermill.exception)
-    parts = [_COLORS.sub("", part).rstrip() for part in error.traceback]
+    parts = [settled(part).rstrip() for part in error.traceback]
     # After `workshop.connect()` an error of AWS or a job is told in parts before the error output
     # (workshop/emulator/client/screen.py).
     told = [
         output.metadata.get("workshop_error") for output in cell.outputs if "metadata" in output
     ]
     in_parts = next(filter(None, reversed(told)), None)
+    printed = printed_by(cell)
     if in_parts:
+        printed = in_parts["printed"] or printed
         where, job_error = [in_parts["where"]], in_parts["job_error"]
         said = parts[-1] if job_error else f"{error.ename}: {error.evalue}"
     else:
@@ -135,7 +135,7 @@ def _failure(path: Path, error) -> Failure:
     return Failure(
         cell=code_cells(notebook).index(cell) + 1,
         source=cell.source,
-        printed=printed_by(cell),
+        printed=printed,
         error=said,
         where="\n".join(where),
         job_error=job_error.strip(),

@@ -234,6 +234,10 @@ WRONG = [
         ('y_val": classes[cut:]', 'y_val": test_classes'),
         ("[:cut]", ""))),
     ("1.6", "images in both", preprocess(("[:cut]", ""))),
+    ("1.6", "not the folder that is given", preprocess((
+        "local_folder", "SOURCE_DATA"))),
+    ("1.6", "not the output that is given", preprocess((
+        "pathlib.Path(output, where)", "pathlib.Path(OUTPUT, where)"))),
     ("1.6", "images lost", preprocess(("0.8)", "0.8) - 100"), ("[cut:]", "[cut + 100:]"))),
     ("1.6", "tiny validation split", preprocess(("0.8", "0.99"))),
     ("1.6", "no channel", preprocess(("data)", "data[..., 0] if data.ndim == 4 else data)"))),
@@ -281,6 +285,9 @@ WRONG = [
     ("2.3", "wrong file name", script("main.py", ('"y_val.npy"', '"y_validation.npy"'))),
     ("2.3", "model and output swapped", script("main.py", (
         "model_dir=args.model_dir", "model_dir=args.output_dir"))),
+    ("2.3", "epochs and batch size swapped", script("main.py", (
+        "epochs=args.epochs", "epochs=args.batch_size"), (
+        "batch_size=args.batch_size", "batch_size=args.epochs"))),
     ("2.3", "history not kept", script("main.py", ("history = train_model(", "train_model("))),
 
     ("2.4", "best by the training loss", script("training.py", (
@@ -306,6 +313,7 @@ WRONG = [
     ("2.5", "open bracket", request("training", metrics=lambda pairs, _: {
         **pairs, "train:loss": " loss=([0-9.]+"})),
 
+    ("2.6", "definitions that are a text", request("training", metrics="train:loss")),
     ("2.6", "model_dir left", request("training", hyperparameters=lambda pairs, work: {
         **pairs, "model_dir": f'"{work.uri("Training/training-1/model")}"'})),
     ("2.6", "starts training.py", request("training", hyperparameters=lambda pairs, _: {
@@ -318,6 +326,7 @@ WRONG = [
         "sagemaker_container_log_level"))),
     ("2.6", "no hyperparameters", request("training", hyperparameters=without(
         "epochs", "batch-size"))),
+    ("2.6", "no batch size", request("training", hyperparameters=without("batch-size"))),
     ("2.6", "unknown hyperparameter", request("training", hyperparameters=lambda pairs, _: {
         **pairs, "learning-rate": "0.1"})),
 

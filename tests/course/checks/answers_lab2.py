@@ -235,6 +235,8 @@ WRONG = [
         **pairs, "LocalPath": "/opt/ml/model"})),
     ("5.2", "one place for all runs", request("training", checkpoints=lambda pairs, work: {
         **pairs, "S3Uri": work.uri("Checkpoints/")})),
+    ("5.2", "the bucket's name for each run", request("training", checkpoints=lambda pairs, work: {
+        **pairs, "S3Uri": work.uri(f"Checkpoints/{work.bucket}")})),
     ("5.2", "among the models", request("training", checkpoints=lambda pairs, work: {
         **pairs, "S3Uri": work.uri("Training/checkpoints/")})),
     ("5.2", "no spot", request("training", spot=False)),

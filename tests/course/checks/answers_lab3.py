@@ -304,6 +304,8 @@ WRONG = [
     ("11.1", "mode as an argument", both(
         request("spark", environment={}),
         request("spark", arguments=lambda words, _: ["mode", "python", *words]))),
+    ("11.1", "the log of the cluster", printed(
+        "11-spark", 'command=["/opt/program/submit"]', "....26/01/01 12:00:00 WARN Truncated")),
     ("11.1", "no arguments", request("spark", arguments=[])),
     ("11.1", "output over the input", arguments("spark", ("Spark/Features", "Spark/Digits"))),
 

@@ -306,7 +306,9 @@ class Work:
 
     def training_request(self, name: str, about: dict) -> dict:
         algorithm: dict = {"TrainingImage": about["image"]}
-        if about["metrics"]:
+        if isinstance(about["metrics"], str):
+            algorithm["MetricDefinitions"] = about["metrics"]
+        elif about["metrics"]:
             algorithm["MetricDefinitions"] = [
                 {"Name": metric, "Regex": regex} for metric, regex in about["metrics"].items()
             ]

@@ -119,7 +119,7 @@ def test_an_empty_bucket_and_no_job_take_no_pass_back(work, s3, capsys):
     on = f"{passed.astimezone():%Y-%m-%d %H:%M}"
     task = "task 1.3 · Tell the job where its input is"
     assert lines[0] == f"{task}: passed on {on}; today: not yet"
-    found = "  found      no processing job with preprocessing.py was started from this folder yet"
+    found = "  found      no processing job with preprocessing.py among them"
     assert found in lines
     assert lines[-1].startswith("  next       nothing, if you like: the pass stays.")
     assert progress_file.of("1.3").passed == passed

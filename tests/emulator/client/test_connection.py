@@ -77,10 +77,11 @@ def test_the_error_of_a_failed_job_is_last_on_the_screen(tmp_path):
     client = notebook(CONNECT, script, PROCESS, folder=tmp_path)
     with pytest.raises(CellExecutionError):
         client.execute()
-    *_, box, error = client.nb.cells[2].outputs
+    box, error = client.nb.cells[2].outputs
     assert error.ename == "RuntimeError" and "docker" not in "".join(error.traceback)
-    short, _, whole = box.data["text/plain"].partition("\n\nThe whole error:\n")
-    assert "\nValueError: 13 labels\n" in short
+    told, _, whole = box.data["text/plain"].partition("\n\nThe whole error:\n")
+    short, _, printed = told.partition("\n\nWhat the cell printed:\n")
+    assert "\nValueError: 13 labels\n" in short and "in load" in printed
     assert "_stream_output" in whole and "in load" in whole
     assert whole.rstrip().endswith("ValueError: 13 labels")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import boto3
 import pytest
 from botocore.exceptions import ParamValidationError
@@ -84,3 +86,14 @@ def test_without_the_stand_ins_error_docker_is_named(monkeypatch):
     explained = failures.explain(error)
     assert explained.title == "The training job mine failed."
     assert explained.error.startswith("Failed to run: ['docker', 'compose']")
+
+
+def test_a_local_job_that_nobody_recorded_is_told_by_its_own_error(monkeypatch, tmp_path):
+    """With the learner's own account."""
+    monkeypatch.setenv("WORKSHOP_FAILURES", str(tmp_path))
+    own = "File \"/opt/ml/code/a.py\", line 2, in f\n    g()\nNameError: name 'g' is not defined\n"
+    (tmp_path / str(os.getpid())).write_text(f"Traceback (most recent call last):\n  {own}")
+    explained = failures.explain(RuntimeError("Failed to run: ['docker', 'compose'], exited"))
+    assert explained.title == "The local job failed."
+    assert explained.where == "a.py, line 2: g()"
+    assert explained.error == "NameError: name 'g' is not defined"

@@ -81,6 +81,15 @@ def test_a_job_is_kept_from_its_start_to_its_end(local_mode, tmp_path):
     assert before == after
 
 
+def test_a_name_may_come_by_position(local_mode, tmp_path):
+    """As local pipelines of the SDK give it."""
+    local_mode.answer = lambda: "done"
+    request = {name: value for name, value in REQUEST.items() if name != "ProcessingJobName"}
+    local_mode.create_processing_job(REQUEST["ProcessingJobName"], **request)
+    (record,) = records(tmp_path)
+    assert (record["name"], record["request"]) == (REQUEST["ProcessingJobName"], REQUEST)
+
+
 def test_a_job_that_fails_is_kept_with_its_error(local_mode, tmp_path):
     def answer():
         raise RuntimeError("it broke")

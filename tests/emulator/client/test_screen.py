@@ -160,6 +160,7 @@ LEFT_BY_FAILED_JOBS = """
 found = session.boto_session.resource("s3").Bucket(bucket).objects.filter(Prefix="models/")
 print(sorted({item.key.rpartition("/")[2] for item in found}))
 """
+WITH_A_PICTURE = 'display("a picture")\nprint("before")\nprocess("name.py")'
 OWN_ERROR = "def divide(): 1 / 0\ndivide()"
 
 
@@ -172,6 +173,7 @@ def run_notebook(folder: Path) -> dict[str, list]:
         "settings": SETTINGS,
         "relative": RELATIVE,
         "own error": OWN_ERROR,
+        "picture": WITH_A_PICTURE,
         **{name: MISTAKES[name].cell for name in mistakes},
         "left": LEFT_BY_FAILED_JOBS,
         last: MISTAKES[last].cell,
@@ -191,23 +193,28 @@ def text_of(outputs: list) -> str:
 def check_mistake(outputs: dict[str, list], name: str) -> None:
     """It is told in twelve lines, with the whole error behind them."""
     box, error = [one for one in outputs[name] if one.output_type != "stream"]
-    short, whole = box.data["text/plain"].split("\n\nThe whole error:\n")
+    told, whole = box.data["text/plain"].split("\n\nThe whole error:\n")
+    short, _, printed = told.partition("\n\nWhat the cell printed:\n")
     positions = [short.find(part) for part in MISTAKES[name].box]
     assert -1 not in positions and positions == sorted(positions), short
     red = "\n".join(error.traceback).splitlines()
-    seen = [*short.splitlines(), "The whole error, … lines", *red]
+    folds = ["What the cell printed, … lines"] * bool(printed) + ["The whole error, … lines"]
+    above = text_of(outputs[name]).splitlines()
+    seen = [*above, *short.splitlines(), *folds, *red]
     assert len(seen) <= 12 and all(len(line) <= 100 for line in short.splitlines()), seen
     assert all("docker" not in line for line in seen)
     # All of it is there, folded; and the cell ends in an error, as papermill and nbval expect.
     assert "Traceback (most recent call last)" in whole and MISTAKES[name].whole in whole
-    assert box.data["text/html"].count("<details>") == 1
+    assert box.data["text/html"].count("<details>") == len(folds)
     assert (
         MISTAKES[name].whole.replace("'", "&#x27;").replace('"', "&quot;")
         in (box.data["text/html"].partition("<details>")[2])
     )
     assert error.output_type == "error" and error.evalue.splitlines()[0] in whole
     assert red[0].startswith(error.ename)
-    assert "troubleshooting guide" not in text_of(outputs[name])
+    assert "troubleshooting guide" not in printed
+    # What the job printed is there to read, and nowhere else.
+    assert bool(printed) == (" job " in short.splitlines()[0])
 
 
 def check_own_error(outputs: dict[str, list]) -> None:
@@ -215,6 +222,15 @@ def check_own_error(outputs: dict[str, list]) -> None:
     (error,) = outputs["own error"]
     assert error.ename == "ZeroDivisionError"
     assert "Traceback (most recent call last)" in "\n".join(error.traceback)
+
+
+def check_picture(outputs: dict[str, list]) -> None:
+    """What a cell has shown besides text stays, and so the text beside it."""
+    picture, *_, box, error = outputs["picture"]
+    assert picture.data["text/plain"] == "'a picture'"
+    assert text_of(outputs["picture"]).startswith("before\n")
+    assert "What the cell printed" not in box.data["text/plain"]
+    assert error.ename == "RuntimeError"
 
 
 def check_relative_destination(outputs: dict[str, list]) -> None:
@@ -244,6 +260,7 @@ def test_the_likeliest_mistakes_in_a_notebook(tmp_path):
     for name in MISTAKES:
         check_mistake(outputs, name)
     check_own_error(outputs)
+    check_picture(outputs)
     check_relative_destination(outputs)
     check_what_failed_jobs_left(outputs)
     check_records()

@@ -211,5 +211,5 @@ def _judge_classes(validation: Counter, raw: Counter, share: float) -> None:
         if abs(found[label] - wanted) > _DEVIATIONS * wanted**0.5:
             raise NotYet(
                 f"of the {every[label]} images of class {label}, {found[label]} are in X_val",
-                f"about {wanted:.0f}: the same share of each class. The raw file may be in order",
+                f"about {wanted:.0f}: the same share of each class. The raw file may be sorted",
             )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from workshop.emulator.client import streams
 
 _MOST = 1_000_000  # characters of a cell's output that are kept
 
@@ -84,7 +85,7 @@ def _begins(info) -> None:
     now = time.time()
     ran = Ran(info.raw_cell, now, before.since if same else now)
     _cells[identity] = ran
-    _running.append((ran, _listen(sys.stdout, ran)))
+    _running.append((ran, streams.listen(lambda name, text: name == "stdout" and _add(ran, text))))
 
 
 def _ended(result) -> None:
@@ -104,18 +105,6 @@ def _displayed(message: dict) -> dict:
     if _running and message.get("msg_type") == "display_data":
         _add(_running[-1][0], str(message["content"]["data"].get("text/plain", "")))
     return message
-
-
-def _listen(stream, ran: Ran) -> Callable[[], None]:
-    """Note what is written to a stream while a cell runs; return what ends that."""
-    write = stream.write
-
-    def tell(text):
-        _add(ran, text)
-        return write(text)
-
-    stream.write = tell
-    return lambda: setattr(stream, "write", write)
 
 
 def _add(ran: Ran, text: str) -> None:

@@ -210,6 +210,22 @@ def arrays(look: Look) -> None:
     judge({name: load(name, content) for name, content in made.items()}, read_raw(made_up()))
     if trial.error:
         raise NotYet(f"at the end it stopped: {trial.error}", "a script that runs to its end")
+    _judge_folders(look)
+
+
+def _judge_folders(look: Look) -> None:
+    """Make sure that preprocess_data works in the folders that it is given, if it is given any."""
+    trial = _try(look, "preprocessing.moved")
+    places = trial.report.get("places", ())
+    place = f"{look.looked_at}, called with {' and '.join(places)}"
+    expected = "a function that reads and writes in the folders that it is given"
+    if trial.error:
+        raise NotYet(f"it stopped: {trial.error}", expected, looked_at=place)
+    if len(places) == 2:
+        made = [path for path in trial.files if path.startswith(f"{places[1]}/")]
+        missing = [name for name, place in PLACES.items() if f"{places[1]}/{place}" not in made]
+        if missing:
+            raise NotYet(f"no {listing(missing)} below {places[1]}", expected, looked_at=place)
 
 
 # --- the result ---------------------------------------------------------------------------

@@ -20,6 +20,9 @@ SCRIPT = "preprocess.py"
 EVENTS = f"{PROCESSING}/spark-events"
 _SUBMIT, _SMSPARK = "/opt/program/submit", "smspark-submit"
 _INSTANCES, _SECONDS = 2, 1200
+#: A cell that waits prints dots; then comes the log, where it is not left out
+#: (sagemaker/session.py, `_wait_for_job` and `_flush_log_streams`).
+_LOG = re.compile(r"^\.+(?:\x1b\[\d+m)?[^.!\s].*", re.M)
 
 
 def _program(record: Record) -> str:
@@ -48,6 +51,9 @@ def processor(look: Look) -> None:
         has = f'the variable mode is "{mode}"' if mode else "no variable mode"
         raise NotYet(has, 'env={"mode": "python"}: the program starts JAR files too')
     _judge_arguments(look, record)
+    log = _LOG.search("\n".join(cell.printed or "" for cell in notebook.of_task(look)))
+    if log and not instances_of(record)[0].startswith("local"):  # local mode shows all logs
+        raise NotYet(f"the cell printed the log of the job: {log[0][:60]}", "run(..., logs=False)")
     jobs.stands(look, record)
 
 

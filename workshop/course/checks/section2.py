@@ -154,6 +154,9 @@ def training_starts(look: Look) -> None:
             raise NotYet(
                 f"{name} was {given[name]!r}", f"{name} as a whole number, from the arguments"
             )
+        asked = (trial.report.get("arguments") or {}).get(name)
+        if name in given and isinstance(asked, int) and given[name] != asked:
+            raise NotYet(f"{name} was {given[name]}", f"{asked}, the argument of this name")
     if trial.error:
         raise NotYet(
             f"after the training it stopped: {trial.error}",
@@ -260,7 +263,13 @@ _VALUES = {
 
 def _definitions(record) -> dict[str, str]:
     definitions = record.request["AlgorithmSpecification"].get("MetricDefinitions", ())
-    return {one["Name"]: one["Regex"] for one in definitions}
+    try:
+        return {one["Name"]: one["Regex"] for one in definitions}
+    except (TypeError, KeyError):  # local mode asks nobody
+        raise NotYet(
+            f"its metric definitions are {str(definitions)[:60]!r}",
+            'a list of dicts, each with "Name" and "Regex"',
+        ) from None
 
 
 @check("2.5")
@@ -318,9 +327,12 @@ def estimator(look: Look) -> None:
             f"main.py gets --model_dir {given['model_dir']}",
             "model_dir=False: the model is saved to /opt/ml/model, and SageMaker takes it to S3",
         )
-    if "epochs" not in given:
-        own = [name for name in given if not name.startswith("sagemaker_")]
-        raise NotYet(f"no hyperparameter epochs; there is {listing(own)}", "epochs and batch-size")
+    own = [name for name in given if not name.startswith("sagemaker_")]
+    for name in ("epochs", "batch-size"):
+        if name not in [one.replace("_", "-") for one in own]:
+            raise NotYet(
+                f"no hyperparameter {name}; there is {listing(own)}", "epochs and batch-size"
+            )
     if not _definitions(record):
         raise NotYet("it was sent without metric definitions", "metric_definitions, from task 2.5")
     job = look.looked_at

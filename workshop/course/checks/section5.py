@@ -39,7 +39,8 @@ def checkpointing(look: Look) -> None:
         )
     bucket, key = s3.split_uri(uri)
     top, _, folder = key.rstrip("/").rpartition("Checkpoints/")
-    if top != look.top or not folder:
+    # What is made anew for each run has a number in it: a time, most likely.
+    if top != look.top or not re.search(r"\d", folder.replace(bucket, "")):
         raise NotYet(
             f"the checkpoints go to {uri}",
             f"a folder of this run's own below s3://{bucket}/{look.top}Checkpoints/: a job that "

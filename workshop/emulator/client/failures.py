@@ -94,9 +94,11 @@ def explain(error: BaseException | None, cell=lambda filename: filename) -> Expl
     if not isinstance(error, Exception) or isinstance(error, WorkshopError):
         return None
     raised = _raised(error, cell)
+    if is_new(error):  # no record is kept of the learner's jobs with their own account
+        remember(error, "local", "", [])
     if hasattr(error, "_workshop_job"):
         kind, name, told, warnings = error._workshop_job
-        return _of_job(f"{kind} job {name}", told or str(error), raised, *warnings[:1])
+        return _of_job(f"{kind} job {name}".strip(), told or str(error), raised, *warnings[:1])
     if not _is_by_others(error):
         return None
     hosting = _HOSTING.fullmatch(str(error))

@@ -25,7 +25,9 @@ def watch(local_session) -> None:
     """
 
     def recording(kind: str, operation: str, name_member: str):
-        def create(wrapped, _client, arguments, request):
+        def create(wrapped, _client, arguments, options):
+            # The SDK's local pipelines give the name by position (sagemaker/local/pipeline.py).
+            request = {**dict(zip([name_member], arguments, strict=False)), **options}
             # The SDK adds to the request while the job runs.
             asked = json.loads(json.dumps(request, default=str))
             refused = [one for one in _warn(operation, asked) if one.startswith(REFUSES)]
@@ -41,7 +43,7 @@ def watch(local_session) -> None:
             file = Path(os.environ["WORKSHOP_RECORDS"], name)
             files.write(file, json.dumps(record))
             try:
-                return wrapped(*arguments, **request)
+                return wrapped(**request)
             except BaseException as error:
                 told = failures.remember(error, kind, request[name_member], refused)
                 record["error"] = told or str(error) or type(error).__name__

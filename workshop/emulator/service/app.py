@@ -29,6 +29,7 @@ from workshop.emulator.errors import ApiError, WorkshopError
 from workshop.emulator.service.journal import Journal, at, body, operation, put_body, wsgi
 from workshop.emulator.service.sagemaker import operations, runtime, training
 from workshop.emulator.service.sagemaker.api import SageMakerApi
+from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.storage.s3 import S3Store
 from workshop.emulator.settings import ACCOUNT, INTERRUPT, LOCAL, NEWS, REGION, ROLE, STATUS, advice
@@ -242,7 +243,9 @@ class Application:
     def _of_runtime(self, name: str, environment: dict, path: str, region: str) -> Response:
         try:
             request = runtime.request_of(name, environment, path, body(environment))
-            return runtime.response_of(name, self._sagemaker.perform(name, request, region))
+            return runtime.response_of(
+                name, self._sagemaker.call(name, request, Caller(region, ""))
+            )
         except ApiError as error:
             return runtime.failure_of(error)
 

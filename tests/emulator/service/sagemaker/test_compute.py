@@ -33,6 +33,7 @@ from ...by_boto3 import (
     given,
     keys,
     log,
+    own_server,  # noqa: F401
     process,
     put,
     status,
@@ -594,16 +595,8 @@ def test_no_more_instances_than_a_machine_can_play():
 # --- what outlives what -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def own_server(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
-    daemon.client("s3").create_bucket(Bucket=BUCKET)
-    yield
-    daemon.stop()
-
-
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):
+def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):  # noqa: F811
     done = process("print('well done')")
     ended(done)
     name = process("import time; print('working'); time.sleep(99)")
@@ -623,7 +616,7 @@ def test_a_job_that_runs_when_the_server_ends_has_failed(own_server, how):
     assert list(state.folder("instances").iterdir()) == []
 
 
-def test_experiments_and_metrics_outlive_the_server(own_server):
+def test_experiments_and_metrics_outlive_the_server(own_server):  # noqa: F811
     name, client = train_in_a_trial(), daemon.client("sagemaker")
     own = f"{name}-aws-training-job"
     daemon.client("sagemaker-metrics").batch_put_metrics(
@@ -647,7 +640,7 @@ def test_experiments_and_metrics_outlive_the_server(own_server):
     assert sum(point["SampleCount"] for point in datapoints(name, "loss")) == 2
 
 
-def test_what_another_version_kept_does_not_stop_the_server(own_server):
+def test_what_another_version_kept_does_not_stop_the_server(own_server):  # noqa: F811
     ended(process("print('well done')"))
     daemon.stop()
     for text in ("{}", "{"):

@@ -61,7 +61,7 @@ def test_every_other_operation_is_refused_by_name():
         (lambda: sagemaker().list_transform_jobs(), "in a processing job"),
         (lambda: sagemaker().list_pipelines(), "one job after the other"),
         (lambda: sagemaker().list_hyper_parameter_tuning_jobs(), "training job for each choice"),
-        (lambda: sagemaker().list_model_packages(), "trial component"),
+        (lambda: sagemaker().list_model_cards(), "ModelCard of a model package"),
         (lambda: sagemaker().list_domains(), "./lab start"),
         (
             lambda: daemon.client("sagemaker-runtime").invoke_endpoint_async(

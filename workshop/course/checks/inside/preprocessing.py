@@ -1,6 +1,8 @@
 """The scripts that make arrays, or tables, of the raw data."""
 
 import inspect
+import os
+import shutil
 
 from .files import by_time
 from .report import REPORT
@@ -38,6 +40,19 @@ def alone():
     function = execute("preprocessing.py", "preprocessing").preprocess_data
     places = ["/opt/ml/processing/source_data", "/opt/ml/processing"]
     function(*places[: len(inspect.signature(function).parameters)])
+
+
+def moved():
+    """Call preprocess_data with other folders than the job's, where it takes folders."""
+    function = execute("preprocessing.py", "preprocessing").preprocess_data
+    moved = "/opt/ml/processing/moved"
+    places = [f"{moved}/source_data", moved]
+    places = places[: len(inspect.signature(function).parameters)]
+    REPORT["places"] = places
+    if places:
+        for folder in set(os.listdir("/opt/ml/processing")) - {"input"}:
+            shutil.move(f"/opt/ml/processing/{folder}", f"{moved}/{folder}")
+        function(*places)
 
 
 def shard():

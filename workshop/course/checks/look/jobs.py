@@ -54,7 +54,7 @@ def started(
         look.at(f"the {kind} job {ours[-1].name} of {clock(ours[-1].started)}")
         look.saw_job(ours[-1].name)
         return ours
-    found = f"no {kind} job with {script} was started from this folder yet"
+    found = f"no {kind} job with {script} among them"
     if every:
         found += f"; the last one was started from {every[-1].directory}"
     raise NotYet(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.service.sagemaker.operation import Caller, Operation
+from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
 
 #: The largest body of a request, in bytes.
@@ -50,8 +50,22 @@ class SageMakerApi:
     """Answers the operations that are played, and refuses the others."""
 
     def __init__(self, account: Account) -> None:
-        """Answer for the resources of ``account``."""
+        """Answer for the resources of ``account``, and for those of them that make others."""
         self._account = account
+        account.door = self
+
+    def plays(self, operation: str) -> bool:
+        """Tell whether an operation is played."""
+        return operation in operations.PLAYED
+
+    def call(self, operation: str, request: dict, caller: Caller) -> dict:
+        """Answer one that is played. Raises ApiError for a request that AWS would refuse."""
+        played = operations.PLAYED[operation]
+        problem = operations.check(operation, request, _World(self._account, caller.region))
+        if problem:
+            raise ApiError(problem.code, problem.message)
+        played.check_members(request)
+        return played.answer(self._account, request, caller)
 
     def answer(
         self, operation: str, body: bytes, region: str, directory: str
@@ -62,28 +76,13 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            self._check_played(operation)
+            if not self.plays(operation):
+                raise ApiError("UnsupportedOperation", operations.refusal(operation))
             request = _parsed(body)
-            answer = self.perform(operation, request, region, directory)
+            answer = self.call(operation, request, Caller(region, directory))
             return 200, answer, operations.PLAYED[operation].notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
-
-    def perform(self, operation: str, request: dict, region: str, directory: str = "") -> dict:
-        """Return the answer to a request. Raises ApiError."""
-        played = self._check_played(operation)
-        problem = operations.check(operation, request, _World(self._account, region))
-        if problem:
-            raise ApiError(problem.code, problem.message)
-        played.check_members(request)
-        return played.answer(self._account, request, Caller(region, directory))
-
-    @staticmethod
-    def _check_played(operation: str) -> Operation:
-        played = operations.PLAYED.get(operation)
-        if played is None:
-            raise ApiError("UnsupportedOperation", operations.refusal(operation))
-        return played
 
 
 def _parsed(body: bytes) -> dict:

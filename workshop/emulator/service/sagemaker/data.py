@@ -17,7 +17,7 @@ class Data(Resource):
     members: tuple[str, ...]
     #: Those of them that are times.
     time_members: tuple[str, ...] = ()
-    #: What AWS says of a name that is taken, with ``{name}`` or ``{arn}`` for it.
+    #: What AWS says of a name that is taken, with ``{name}`` for it, or ``{arn}``.
     taken: str
 
 

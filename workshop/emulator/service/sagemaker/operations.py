@@ -11,11 +11,13 @@ from workshop.emulator.service.sagemaker import (
     experiments,
     models,
     processing,
+    registry,
     tags,
     training,
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
+from workshop.emulator.service.sagemaker.pipelines import pipeline
 from workshop.emulator.service.sagemaker.validation.rules import World
 
 #: All that is played: the operations and the kinds of resources of each of these files.
@@ -26,6 +28,8 @@ TOPICS: tuple[Topic, ...] = (
     models.TOPIC,
     endpoint_configs.TOPIC,
     endpoints.TOPIC,
+    registry.TOPIC,
+    pipeline.TOPIC,
     tags.TOPIC,
 )
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from workshop.emulator import files, state
 from workshop.emulator.errors import ApiError
@@ -24,6 +24,14 @@ from workshop.emulator.settings import ACCOUNT, REGION
 #: The layout of the folders below ``resources``.
 FORMAT = 1
 _ARN = re.compile(r"arn:aws[a-z-]*:sagemaker:[^:]*:\d*:([a-z-]+)/(.+)")
+
+
+class Door(Protocol):
+    """Where a resource asks for another one, as a client of the API does (``SageMakerApi``)."""
+
+    def plays(self, operation: str) -> bool: ...
+
+    def call(self, operation: str, request: dict, caller: Any) -> dict: ...
 
 
 class News:
@@ -88,7 +96,7 @@ class Resource:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept. It is there once it was written."""
+        """Where it is kept: each has another one. It is there once it was written."""
         return state.folder("resources", self.resource_type) / self.name
 
     def facts(self) -> dict:
@@ -103,6 +111,15 @@ class Resource:
     def record(self) -> dict:
         """Return what Search looks through."""
         return self.describe() | {"Tags": self.tags}
+
+    def tagged(self) -> Resource:
+        """Return the resource whose tags count for this one."""
+        return self
+
+    @classmethod
+    def name_in(cls, resource_type: str, rest: str) -> str:
+        """Return the name that an ARN of this kind says, ``TYPE/REST``; "" for other kinds."""
+        return rest if resource_type == cls.resource_type else ""
 
     @classmethod
     def not_found(cls, name: str) -> ApiError:
@@ -186,6 +203,7 @@ class Account:
         self.number, self.region, self.kinds = number, region, kinds
         self.store, self.settings = store, settings
         self.lock, self.news = threading.RLock(), News()
+        self.door: Door  # set by who answers for the account
         self._resources: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in kinds}
         remove(state.folder("instances"))  # of a server that was killed
         older.move_to("resources", FORMAT)
@@ -202,7 +220,7 @@ class Account:
         if kept["format"] != FORMAT:
             raise ValueError(f"it has format {kept['format']}, of another version of the workshop")
         resource = kind.read(self, kept)
-        if folder.name != resource.name:
+        if folder != resource.folder:
             raise ValueError(f"it holds the {kind.title} {resource.name!r}")
         resource.load()
         json.dumps(resource.describe(), allow_nan=False)
@@ -231,8 +249,9 @@ class Account:
         """Return a resource by its ARN, in whatever region, else None."""
         found = _ARN.fullmatch(arn)
         for kind in self.kinds if found else ():
-            if kind.resource_type == found[1]:
-                return self.find(kind, found[2])
+            name = kind.name_in(found[1], found[2])
+            if name:
+                return self.find(kind, name)
         return None
 
     def add(self, resource: Resource) -> None:

@@ -36,7 +36,7 @@ def _tagged(account: Account, request: dict) -> Resource:
     if one is None:
         words = f"There is no resource {request['ResourceArn']!r}."
         raise ApiError("ValidationException", words)
-    return one
+    return one.tagged()
 
 
 TOPIC = Topic(

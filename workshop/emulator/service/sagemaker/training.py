@@ -408,7 +408,7 @@ TOPIC = Topic(
                 "AlgorithmSpecification.AlgorithmName": "give a TrainingImage",
                 "ResourceConfig.InstancePreferences": "give one InstanceType",
                 "ServerlessJobConfig": "give an AlgorithmSpecification and a ResourceConfig",
-                "ModelPackageConfig": "register the model in an account of yours",
+                "ModelPackageConfig": "call model.register() when the job has ended",
             },
             without_effect={
                 "AlgorithmSpecification.TrainingImageConfig": "no image is fetched",

@@ -122,6 +122,11 @@ def broken(aws: str, field: str, value: Any, words: str, mend: str) -> _Violatio
     return _Violation("constraint", words, f"{field}: {mend}", field)
 
 
+def refusal(field: str, words: str, mend: str, code: str = "ValidationException") -> Problem:
+    """Return a problem in AWS's words, with what to do in the next line."""
+    return Problem(code, f"{words}\n{field}: {mend}", field)
+
+
 def null(aws: str, field: str) -> _Violation:
     words = f"Value null at '{aws}' failed to satisfy constraint: Member must not be null"
     return _Violation("null", words, f"{field}: it is required.", field)

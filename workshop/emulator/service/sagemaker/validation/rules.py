@@ -18,6 +18,7 @@ import regex
 
 from workshop.emulator.service.sagemaker.validation.mends import SDK_INPUTS, shown
 from workshop.emulator.service.sagemaker.validation.model import Problem, broken, null
+from workshop.emulator.service.sagemaker.validation.model import refusal as _refuse
 
 _PROCESSING_PATH = "/opt/ml/processing/"
 _CODE_PATH = "/opt/ml/processing/input/code"
@@ -46,10 +47,6 @@ class World(Protocol):
 
 
 Rule = Callable[[dict, World | None], Iterator[Problem]]
-
-
-def refuse(field: str, words: str, mend: str, code: str = "ValidationException") -> Problem:
-    return Problem(code, f"{words}\n{field}: {mend}", field)
 
 
 def _inputs(request: dict) -> Iterator[tuple[str, dict]]:
@@ -88,7 +85,7 @@ def no_empty_arguments(request: dict, _world) -> Iterator[Problem]:
     for name in ("ContainerEntrypoint", "ContainerArguments"):
         for number, word in enumerate((request.get(field) or {}).get(name) or ()):
             if not word:
-                yield refuse(
+                yield _refuse(
                     f"{field}.{name}[{number}]",
                     f"Found null or empty string in {name} at index {number}. ContainerArguments "
                     "and ContainerEntrypoint may not contain null or empty strings.",
@@ -110,7 +107,7 @@ def metric_definitions(request: dict, _world) -> Iterator[Problem]:
                 raise ValueError("its repetitions, such as {99}, are too many")
             regex.compile(one["Regex"])
         except (regex.error, ValueError, OverflowError, RecursionError) as error:
-            yield refuse(
+            yield _refuse(
                 f"AlgorithmSpecification.MetricDefinitions[{number}].Regex",
                 f"Invalid regular expression of the metric {one['Name']!r}: {shown(one['Regex'])}",
                 f"{error}. Put the number into one group, such as 'loss: ([0-9.]+)'.",
@@ -131,7 +128,7 @@ def one_source(request: dict, _world) -> Iterator[Problem]:
         for field, entry in places:
             if sum(entry.get(kind) is not None for kind in kinds) != 1:
                 words = f"{field} must specify exactly one of either {kinds[0]} or {kinds[1]}."
-                yield refuse(f"{field}.{kinds[0]}", words, "give it, and not the other.")
+                yield _refuse(f"{field}.{kinds[0]}", words, "give it, and not the other.")
 
 
 def local_paths(request: dict, _world) -> Iterator[Problem]:
@@ -144,7 +141,7 @@ def local_paths(request: dict, _world) -> Iterator[Problem]:
     for field, place in _places(request):
         field, path = f"{field}.LocalPath", place.get("LocalPath")
         if path is None:
-            yield refuse(
+            yield _refuse(
                 field,
                 f"{field} is a required parameter when AppManaged is False.",
                 f"give a folder such as {_PROCESSING_PATH}data.",
@@ -157,7 +154,7 @@ def local_paths(request: dict, _world) -> Iterator[Problem]:
             if path.startswith("s3://"):
                 mend = _address_as_path(field, place)
             words = f"Invalid LocalPath {path!r}. It must begin with {_PROCESSING_PATH}"
-            yield refuse(field, words, mend)
+            yield _refuse(field, words, mend)
 
 
 def _address_as_path(field: str, place: dict) -> str:
@@ -193,7 +190,7 @@ def unique_names(request: dict, _world) -> Iterator[Problem]:
         if name in SDK_INPUTS:
             mend += f"; {name!r} is the SDK's own input, with your script"
         words = f"Input and Output names must be globally unique: [{name}]"
-        yield refuse(field, words, f"{mend}.")
+        yield _refuse(field, words, f"{mend}.")
 
 
 def unique_paths(request: dict, _world) -> Iterator[Problem]:
@@ -214,7 +211,7 @@ def unique_paths(request: dict, _world) -> Iterator[Problem]:
         mend = f"{first} has the same folder. Give each input and each output one of its own"
         if path == _CODE_PATH:
             mend += "; in this one the SDK puts your script"
-        yield refuse(field, f"Local paths must be unique: [{path}]", f"{mend}.")
+        yield _refuse(field, f"Local paths must be unique: [{path}]", f"{mend}.")
 
 
 def pipe_only(request: dict, _world) -> Iterator[Problem]:
@@ -243,7 +240,7 @@ def pipe_only(request: dict, _world) -> Iterator[Problem]:
 
 def _not_pipe(field: str, value: str, mode: str) -> Problem:
     words = f"Invalid {field.rsplit('.', 1)[1]} {value}. It can only be used with {mode} Pipe"
-    return refuse(field, words, f"leave it out, or give {mode} 'Pipe'.")
+    return _refuse(field, words, f"leave it out, or give {mode} 'Pipe'.")
 
 
 def training_image(request: dict, _world) -> Iterator[Problem]:
@@ -258,7 +255,7 @@ def training_image(request: dict, _world) -> Iterator[Problem]:
     if algorithm is None:
         yield null("algorithmSpecification", "AlgorithmSpecification").problem()
     elif bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
-        yield refuse(
+        yield _refuse(
             "AlgorithmSpecification.TrainingImage",
             "You must specify either TrainingImage or AlgorithmName, and not both.",
             "give the URI of an image, and no AlgorithmName.",
@@ -288,10 +285,10 @@ def instances(request: dict, _world) -> Iterator[Problem]:
         yield null(f"{aws}.instanceType", f"{field}.InstanceType").problem()
     elif len(used) > 1:
         words = f"{used[0]} and {used[1]} are mutually exclusive."
-        yield refuse(f"{field}.{used[1]}", words, f"leave out {used[1]} or {used[0]}.")
+        yield _refuse(f"{field}.{used[1]}", words, f"leave out {used[1]} or {used[0]}.")
     elif "InstancePreferences" in used and request.get("EnableManagedSpotTraining"):
         words = "InstancePreferences and EnableManagedSpotTraining are mutually exclusive."
-        yield refuse(f"{field}.InstancePreferences", words, "give one InstanceType instead.")
+        yield _refuse(f"{field}.InstancePreferences", words, "give one InstanceType instead.")
     elif used == ["InstanceType"] and field == "ResourceConfig":
         if resources.get("InstanceCount") is None:
             yield null(f"{aws}.instanceCount", f"{field}.InstanceCount").problem()
@@ -312,10 +309,10 @@ def unique_channels(request: dict, _world) -> Iterator[Problem]:
         name = channel["ChannelName"]
         if name in (".", ".."):
             words = f"Invalid channel name {name!r}: it is no name of a folder"
-            yield refuse(f"{field}.ChannelName", words, "give one such as 'train'.")
+            yield _refuse(f"{field}.ChannelName", words, "give one such as 'train'.")
         first = seen.setdefault(name, field)
         if first != field:
-            yield refuse(
+            yield _refuse(
                 f"{field}.ChannelName",
                 f"Channel names must be unique: [{name}]",
                 f"{first} has the same name. Give it another.",
@@ -333,7 +330,7 @@ def run_time(request: dict, _world) -> Iterator[Problem]:
     condition = request.get("StoppingCondition") or {}
     run, wait = condition.get("MaxRuntimeInSeconds") or _DAY, condition.get("MaxWaitTimeInSeconds")
     if run > 28 * _DAY:
-        yield refuse(
+        yield _refuse(
             "StoppingCondition.MaxRuntimeInSeconds",
             "Invalid MaxRuntimeInSeconds. The maximum value is 28 days",
             f"give max_run={28 * _DAY} or less.",
@@ -341,14 +338,14 @@ def run_time(request: dict, _world) -> Iterator[Problem]:
     field = "StoppingCondition.MaxWaitTimeInSeconds"
     if not request.get("EnableManagedSpotTraining"):
         if wait is not None:
-            yield refuse(
+            yield _refuse(
                 field,
                 "Invalid MaxWaitTimeInSeconds. It is only supported when "
                 "EnableManagedSpotTraining is set to true",
                 "leave out max_wait, or give use_spot_instances=True.",
             )
     elif wait is None or wait < run:
-        yield refuse(
+        yield _refuse(
             field,
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
             "MaxRuntimeInSeconds",
@@ -373,7 +370,7 @@ def warm_pool(request: dict, _world) -> Iterator[Problem]:
         if given:
             words = f"KeepAlivePeriodInSeconds and {name} are mutually exclusive."
             mend = f"leave it out, or leave out {name}."
-            yield refuse("ResourceConfig.KeepAlivePeriodInSeconds", words, mend)
+            yield _refuse("ResourceConfig.KeepAlivePeriodInSeconds", words, mend)
 
 
 def tensorboard_path(request: dict, _world) -> Iterator[Problem]:
@@ -384,7 +381,7 @@ def tensorboard_path(request: dict, _world) -> Iterator[Problem]:
     path = (request.get("TensorBoardOutputConfig") or {}).get("LocalPath") or ""
     reserved = ("/opt/ml", "/tmp", "/usr/local/nvidia")
     if path.startswith(reserved):
-        yield refuse(
+        yield _refuse(
             "TensorBoardOutputConfig.LocalPath",
             '"LocalPath" of "TensorBoardOutputConfig" cannot start with the following reserved '
             f"path: [{', '.join(reserved)}]",
@@ -402,7 +399,7 @@ def unique_tags(request: dict, _world) -> Iterator[Problem]:
     for number, tag in enumerate(request.get("Tags") or []):
         if tag["Key"] in seen:
             words = f"Tag keys must be unique per resource: [{tag['Key']}]"
-            yield refuse(f"Tags[{number}].Key", words, "give each key once.")
+            yield _refuse(f"Tags[{number}].Key", words, "give each key once.")
         seen.add(tag["Key"])
 
 
@@ -414,7 +411,7 @@ def image_region(request: dict, world: World | None) -> Iterator[Problem]:
     image = request["AppSpecification"]["ImageUri"]
     found = re.match(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com", image)
     if world is not None and found and found[1] != world.region:
-        yield refuse(
+        yield _refuse(
             "AppSpecification.ImageUri",
             f"Invalid region {found[1]} in image URI {image}. "
             f"Please provide an image URI in region {world.region}.",
@@ -438,7 +435,7 @@ def unique_job(member: str, resource_type: str, words: str) -> Rule:
         if world is not None and world.exists(resource_type, name):
             arn = f"arn:aws:sagemaker:{world.region}:{world.account}:{resource_type}/{name}"
             mend = "give another job_name, or only a base_job_name: the SDK adds the time to it."
-            yield refuse(member, words.format(arn=arn), mend, "ResourceInUse")
+            yield _refuse(member, words.format(arn=arn), mend, "ResourceInUse")
 
     return rule
 
@@ -451,7 +448,7 @@ def role(request: dict, world: World | None) -> Iterator[Problem]:
     """
     arn = request["RoleArn"]
     if world is not None and not world.role_exists(arn):
-        yield refuse(
+        yield _refuse(
             "RoleArn",
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             "principal 'sagemaker.amazonaws.com' to assume the role.",
@@ -477,7 +474,7 @@ def training_data(request: dict, world: World | None) -> Iterator[Problem]:
                 f"the bucket exists, but no key in it starts with {found[2]!r}. Did the job that "
                 "makes this data end well, and does its output go there?"
             )
-        yield refuse(
+        yield _refuse(
             f"{field}.DataSource.S3DataSource.S3Uri",
             f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
             f"that the bucket exists in the selected region ({world.region}), that objects exist "

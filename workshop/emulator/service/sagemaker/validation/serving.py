@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from workshop.emulator.service.sagemaker.validation.model import Problem, null
-from workshop.emulator.service.sagemaker.validation.rules import World, refuse
+from workshop.emulator.service.sagemaker.validation.model import Problem, null, refusal
+from workshop.emulator.service.sagemaker.validation.rules import World
 
 #: https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-create-config.html
 _MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
@@ -35,7 +35,7 @@ def one_kind_of_containers(request: dict, _world) -> Iterator[Problem]:
     The pages do not tell the words of the error.
     """
     if ("PrimaryContainer" in request) == bool(request.get("Containers")):
-        yield refuse(
+        yield refusal(
             "PrimaryContainer",
             "You must specify either PrimaryContainer or Containers, and not both.",
             "give one container, or the list of a pipeline.",
@@ -43,10 +43,10 @@ def one_kind_of_containers(request: dict, _world) -> Iterator[Problem]:
     for field, one in _containers(request):
         if not one.get("Image") and not one.get("ModelPackageName"):
             words = "Container must specify either Image or ModelPackageName."
-            yield refuse(f"{field}.Image", words, "sagemaker.image_uris.retrieve returns a URI.")
+            yield refusal(f"{field}.Image", words, "sagemaker.image_uris.retrieve returns a URI.")
         if one.get("ModelDataUrl") and one.get("ModelDataSource"):
             words = "ModelDataUrl and ModelDataSource are mutually exclusive."
-            yield refuse(f"{field}.ModelDataSource", words, "leave out one of them.")
+            yield refusal(f"{field}.ModelDataSource", words, "leave out one of them.")
 
 
 def unique_containers(request: dict, _world) -> Iterator[Problem]:
@@ -60,10 +60,10 @@ def unique_containers(request: dict, _world) -> Iterator[Problem]:
         field = f"Containers[{number}].ContainerHostname"
         if name is None and any(names):
             words = "If one container has a ContainerHostname, all must have one."
-            yield refuse(field, words, "give each container one, or none.")
+            yield refusal(field, words, "give each container one, or none.")
         if name is not None and name in names[:number]:
             words = f"Container host names must be unique: [{name}]"
-            yield refuse(field, words, "give it another.")
+            yield refusal(field, words, "give it another.")
 
 
 def modes(request: dict, _world) -> Iterator[Problem]:
@@ -71,11 +71,11 @@ def modes(request: dict, _world) -> Iterator[Problem]:
     for field, one in _containers(request):
         if one.get("Mode") == "MultiModel":
             words = "Multi-model endpoints are not played by the workshop's emulator."
-            yield refuse(f"{field}.Mode", words, "make a model and an endpoint for each archive.")
+            yield refusal(f"{field}.Mode", words, "make a model and an endpoint for each archive.")
     if request.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
         words = "Direct invocation of containers is not played by the workshop's emulator."
         mend = "make a model and an endpoint for each container."
-        yield refuse("InferenceExecutionConfig.Mode", words, mend)
+        yield refusal("InferenceExecutionConfig.Mode", words, mend)
 
 
 def model_data(request: dict, world: World | None) -> Iterator[Problem]:
@@ -95,7 +95,7 @@ def model_data(request: dict, world: World | None) -> Iterator[Problem]:
             mend = f"the bucket exists, but there is no key {found[2]!r} in it."
             if not world.bucket_exists(found[1]):
                 mend = f"there is no bucket {found[1]!r}. Look for a misspelled name."
-            yield refuse(f"{field}.{place}", f"Could not find model data at {uri}.", mend)
+            yield refusal(f"{field}.{place}", f"Could not find model data at {uri}.", mend)
 
 
 def execution_role(request: dict, world: World | None) -> Iterator[Problem]:
@@ -107,7 +107,7 @@ def execution_role(request: dict, world: World | None) -> Iterator[Problem]:
     if arn is None:
         yield null("executionRoleArn", "ExecutionRoleArn").problem()
     elif world is not None and not world.role_exists(arn):
-        yield refuse(
+        yield refusal(
             "ExecutionRoleArn",
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             "principal 'sagemaker.amazonaws.com' to assume the role.",
@@ -124,15 +124,15 @@ def variant_instances(request: dict, _world) -> Iterator[Problem]:
     for field, one in _variants(request):
         if not one.get("ModelName"):
             words = f"{field} must specify ModelName."
-            yield refuse(f"{field}.ModelName", words, "CreateModel makes one.")
+            yield refusal(f"{field}.ModelName", words, "CreateModel makes one.")
         instances = [name for name in ("InstanceType", "InitialInstanceCount") if name in one]
         if "ServerlessConfig" in one and instances:
             words = f"ServerlessConfig and {instances[0]} are mutually exclusive."
-            yield refuse(f"{field}.{instances[0]}", words, "leave out one of them.")
+            yield refusal(f"{field}.{instances[0]}", words, "leave out one of them.")
         elif "ServerlessConfig" not in one and len(instances) < 2:
             words = f"{field} must specify InstanceType and InitialInstanceCount."
             mend = "give them, such as 'ml.m5.large' and 1, or a ServerlessConfig."
-            yield refuse(f"{field}.InstanceType", words, mend)
+            yield refusal(f"{field}.InstanceType", words, mend)
 
 
 def unique_variants(request: dict, _world) -> Iterator[Problem]:
@@ -145,10 +145,10 @@ def unique_variants(request: dict, _world) -> Iterator[Problem]:
     for number, name in enumerate(names):
         if name in names[:number]:
             words = f"Production variant names must be unique: [{name}]"
-            yield refuse(f"ProductionVariants[{number}].VariantName", words, "give it another.")
+            yield refusal(f"ProductionVariants[{number}].VariantName", words, "give it another.")
     if not any(one.get("InitialVariantWeight", 1.0) for _, one in _variants(request)):
         words = "At least one production variant must have a weight greater than 0."
-        yield refuse("ProductionVariants[0].InitialVariantWeight", words, "give 1, for example.")
+        yield refusal("ProductionVariants[0].InitialVariantWeight", words, "give 1, for example.")
 
 
 def serverless_memory(request: dict, _world) -> Iterator[Problem]:
@@ -162,7 +162,7 @@ def serverless_memory(request: dict, _world) -> Iterator[Problem]:
         if size is not None and size not in _MEMORY:
             words = f"Invalid MemorySizeInMB {size}."
             mend = f"give one of {', '.join(map(str, _MEMORY))}."
-            yield refuse(f"{field}.ServerlessConfig.MemorySizeInMB", words, mend)
+            yield refusal(f"{field}.ServerlessConfig.MemorySizeInMB", words, mend)
 
 
 def models_exist(request: dict, world: World | None) -> Iterator[Problem]:
@@ -175,4 +175,4 @@ def models_exist(request: dict, world: World | None) -> Iterator[Problem]:
         if not world.exists("model", name):
             arn = f"arn:aws:sagemaker:{world.region}:{world.account}:model/{name}"
             words = f'Could not find model "{arn}".'
-            yield refuse(f"{field}.ModelName", words, "CreateModel makes one.")
+            yield refusal(f"{field}.ModelName", words, "CreateModel makes one.")
