@@ -27,6 +27,7 @@ from ...serving_by_boto3 import (
     invoke,
     log,
     model,
+    new_name,
     no_endpoint_stays,  # noqa: F401
     refusal,
     sagemaker,
@@ -167,6 +168,24 @@ def test_a_model_may_lie_unpacked_in_s3():
     what = container() | {"ModelDataSource": {"S3DataSource": source}}
     del what["ModelDataUrl"]
     assert invoke(endpoint(variant(ModelName=model(what))))["Body"] == b"plain"
+
+
+def test_a_model_package_of_the_registry_is_deployed():
+    registered = container(TELLING.format("registered"), WHO="package")
+    group = sagemaker().create_model_package_group(ModelPackageGroupName=new_name("group"))
+    package = sagemaker().create_model_package(
+        ModelPackageGroupName=group["ModelPackageGroupArn"].rpartition("/")[2],
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [registered],
+            "SupportedContentTypes": ["text/plain"],
+            "SupportedResponseMIMETypes": ["text/plain"],
+        },
+    )["ModelPackageArn"]
+    made = model({"ModelPackageName": package, "Environment": {"MORE": "1"}})
+    kept = sagemaker().describe_model(ModelName=made)["PrimaryContainer"]
+    assert kept["ModelPackageName"] == package
+    assert invoke(endpoint(variant(ModelName=made)))["Body"] == b"registered"
 
 
 # --- what it answers --------------------------------------------------------------------------

@@ -179,7 +179,7 @@ predictor.delete_endpoint()
     )
 
 
-def test_a_pipeline_of_two_models_and_a_serverless_endpoint(script):
+def test_a_pipeline_of_models_a_registered_one_and_a_serverless_endpoint(script):
     script(
         START
         + """
@@ -196,6 +196,12 @@ pipeline = PipelineModel(models, role, predictor_cls=Predictor, sagemaker_sessio
 predictor = pipeline.deploy(1, "ml.m5.large")
 assert predictor.predict(b"21", initial_args={"ContentType": "text/plain"}) == b"84"
 predictor.delete_endpoint()
+package = models[0].register(["text/plain"], ["text/plain"], model_package_group_name="doubles",
+    approval_status="Approved")
+predictor = package.deploy(1, "ml.m5.large", endpoint_name="registered")
+assert session.sagemaker_runtime_client.invoke_endpoint(EndpointName="registered",
+    Body=b"5", ContentType="text/plain")["Body"].read() == b"10"
+session.delete_endpoint("registered")
 predictor = models[0].deploy(serverless_inference_config=ServerlessInferenceConfig())
 assert isinstance(predictor.endpoint_name, str)
 answer = predictor.endpoint_context if False else predictor

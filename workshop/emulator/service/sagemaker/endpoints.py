@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import capture, compute, serving
 from workshop.emulator.service.sagemaker.endpoint_configs import EndpointConfig
-from workshop.emulator.service.sagemaker.models import Model
+from workshop.emulator.service.sagemaker.models import Model, resolved
 from workshop.emulator.service.sagemaker.operation import (
     Caller,
     Operation,
@@ -298,7 +298,7 @@ def _deployment(account: Account, name: str, region: str) -> dict:
         "variants": [
             {
                 "config": one,
-                "model": known(account, Model, one["ModelName"]).facts(),
+                "model": resolved(account, known(account, Model, one["ModelName"])),
                 "region": region,
             }
             for one in config["ProductionVariants"]
