@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from workshop.emulator.errors import ApiError
+from workshop.emulator.errors import ApiError, WorkshopError
 from workshop.emulator.service.sagemaker import capture, compute, serving
 from workshop.emulator.service.sagemaker.endpoint_configs import EndpointConfig
 from workshop.emulator.service.sagemaker.models import Model, resolved
@@ -278,7 +278,7 @@ def _start(variants: Mapping[str, Variant]) -> str:
         try:
             variant.start()
             return ""
-        except serving.NotServed as error:
+        except (serving.NotServed, WorkshopError) as error:  # images.toml cannot be read
             variant.say(str(error))
             return str(error)
 
