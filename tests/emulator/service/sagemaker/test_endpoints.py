@@ -253,9 +253,8 @@ def test_several_requests_are_answered_at_once():
     first, second = endpoint(variant(slow)), endpoint(telling("quick"))
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(invoke, first) for _ in range(4)]
-        began = time.monotonic()
         assert invoke(second)["Body"] == b"quick"
-        assert time.monotonic() - began < 0.3
+        assert not all(one.done() for one in waiting)
         assert [one.result()["Body"] for one in waiting] == [b"slow"] * 4
 
 

@@ -9,7 +9,7 @@ from ...conftest import ROLE
 pytestmark = pytest.mark.slow
 
 START = f"""
-import json, os, time
+import os, time
 import numpy as np
 import sagemaker
 session = sagemaker.Session()
@@ -46,9 +46,7 @@ from sagemaker.deserializers import CSVDeserializer, JSONDeserializer
 estimator = SKLearn("script.sk.py", framework_version="1.4-2", instance_type="ml.m5.large",
     instance_count=1, role=role, py_version="py3", source_dir="code")
 estimator.fit({"train": put("rows.npy")}, logs=False)
-began = time.time()
 predictor = estimator.deploy(1, "ml.m5.large")
-took = time.time() - began
 predictions = predictor.predict(rows)
 import tarfile, joblib
 session.download_data("got", *estimator.model_data.removeprefix("s3://").split("/", 1))
@@ -63,7 +61,6 @@ name = predictor.endpoint_name
 predictor.delete_model()
 predictor.delete_endpoint()
 assert session.sagemaker_client.list_endpoints()["Endpoints"] == []
-assert took < 10, took
 """.replace("script.sk.py", "train.py"),
         {"code/train.py": SCIKIT_LEARN, "code/requirements.txt": "numpy\n"},
     )
