@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.service.sagemaker.operation import Caller, Operation
+from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.resource import Account
 
 #: The largest body of a request, in bytes.
@@ -60,7 +60,7 @@ class SageMakerApi:
 
     def call(self, operation: str, request: dict, caller: Caller) -> dict:
         """Return the answer to a request. Raises ApiError for one that is refused."""
-        played = self._check_played(operation)
+        played = operations.PLAYED[operation]
         problem = operations.check(operation, request, _World(self._account, caller.region))
         if problem:
             raise ApiError(problem.code, problem.message)
@@ -76,19 +76,13 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            self._check_played(operation)
+            if not self.plays(operation):
+                raise ApiError("UnsupportedOperation", operations.refusal(operation))
             request = _parsed(body)
             answer = self.call(operation, request, Caller(region, directory))
             return 200, answer, operations.PLAYED[operation].notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
-
-    @staticmethod
-    def _check_played(operation: str) -> Operation:
-        played = operations.PLAYED.get(operation)
-        if played is None:
-            raise ApiError("UnsupportedOperation", operations.refusal(operation))
-        return played
 
 
 def _parsed(body: bytes) -> dict:
