@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import operations
-from workshop.emulator.service.sagemaker.operation import Caller
+from workshop.emulator.service.sagemaker.operation import Caller, Operation
 from workshop.emulator.service.sagemaker.resource import Account
 
 #: The largest body of a request, in bytes.
@@ -60,7 +60,7 @@ class SageMakerApi:
 
     def call(self, operation: str, request: dict, caller: Caller) -> dict:
         """Return the answer to a request. Raises ApiError for one that is refused."""
-        played = operations.PLAYED[operation]
+        played = _played(operation)
         problem = operations.check(operation, request, _World(self._account, caller.region))
         if problem:
             raise ApiError(problem.code, problem.message)
@@ -76,13 +76,18 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            if not self.plays(operation):
-                raise ApiError("UnsupportedOperation", operations.refusal(operation))
+            played = _played(operation)
             request = _parsed(body)
             answer = self.call(operation, request, Caller(region, directory))
-            return 200, answer, operations.PLAYED[operation].notes(request)
+            return 200, answer, played.notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
+
+
+def _played(operation: str) -> Operation:
+    if operation not in operations.PLAYED:
+        raise ApiError("UnsupportedOperation", operations.refusal(operation))
+    return operations.PLAYED[operation]
 
 
 def _parsed(body: bytes) -> dict:
