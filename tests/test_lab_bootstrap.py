@@ -144,6 +144,18 @@ def test_a_venv_of_somebody_else_is_left_alone(checkout):
     assert theirs.exists()
 
 
+def test_a_venv_of_another_checkout_is_left_alone(checkout):
+    """Somebody saves 2 GB with a link to it."""
+    other = checkout.parent / "first" / ".venv"
+    other.mkdir(parents=True)
+    make_program(other / "bin" / "python", "#!/bin/sh\n")
+    (other / "workshop-stamp").write_text("of another folder\n")
+    (checkout / ".venv").symlink_to(other)
+    sentence = one_sentence(call(checkout))
+    assert f"leads to {other}" in sentence and "remove that link" in sentence
+    assert (other / "bin" / "python").exists() and (other / "workshop-stamp").read_text()
+
+
 @pytest.mark.slow
 def test_no_network(checkout):
     (checkout / "requirements.txt").write_text("tiny==1.0\n")

@@ -109,6 +109,12 @@ def test_estimates(request_, region, words):
     assert "\n" not in told
 
 
+def test_the_estimate_of_many_jobs():
+    told = prices.estimate(training(), times=9)
+    assert told.startswith("about $0.17: 9 jobs, each 1 × ml.m5.xlarge at $0.230 an hour, 5 min ea")
+    assert told.endswith("At most $2.07, if all run to their limit of 60 min.")
+
+
 def test_an_estimate_knows_the_last_job_of_its_name(tmp_path):
     def record(name: str, started: float, took: float | None, error: str = "") -> None:
         content = {

@@ -70,12 +70,15 @@ def regions() -> list[str]:
     return sorted([*_TABLE["per_hour"], *_TABLE["same_as"]])
 
 
-def estimate(request: dict, region: str = "us-east-1", records: Path | None = None) -> str:
+def estimate(
+    request: dict, region: str = "us-east-1", records: Path | None = None, times: int = 1
+) -> str:
     """Say what a job would cost on AWS, in words that fit after "costs", "will cost".
 
-    `request` is what boto3's create_processing_job or create_training_job takes. `records` is the
-    folder of `workshop.emulator.service.sagemaker.records`: a job with the same base name there
-    tells how long this one may take. Never raises for what the table does not know; it says so.
+    `request` is what boto3's create_processing_job or create_training_job takes; `times` is how
+    many such jobs there will be at most. `records` is the folder of
+    `workshop.emulator.service.sagemaker.records`: a job with the same base name there tells how
+    long this one may take. Never raises for what the table does not know; it says so.
     """
     kind, resources = _resources(request)
     instances = [
@@ -92,8 +95,11 @@ def estimate(request: dict, region: str = "us-east-1", records: Path | None = No
             return f"an amount that is not known here: the table has no {names}. See {PAGE}"
         note = f" (the price in us-east-1: the table has no {region})"
     seconds, basis = _seconds(request[f"{kind}JobName"], records)
-    cost = hourly * seconds / 3600
+    cost = hourly * seconds / 3600 * times
     words = " and ".join(f"{n} × {name}" for name, n in instances)
+    each = ""
+    if times > 1:
+        words, each = f"{times} jobs, each {words}", " each"
     spot = ""
     if request.get("EnableManagedSpotTraining"):
         spot = f" with spot's usual saving of {SPOT_SAVING:.0%}"
@@ -102,8 +108,9 @@ def estimate(request: dict, region: str = "us-east-1", records: Path | None = No
     limit = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT
     return (
         f"{about}{spot}: {words} at ${hourly:.3f} an hour{note}, "
-        f"{_time(seconds)} ({basis}), plus about {_time(START)} to start, which are free. "
-        f"At most ${hourly * limit / 3600:,.2f}, if it runs to its limit of {_time(limit)}."
+        f"{_time(seconds)}{each} ({basis}), plus about {_time(START)} to start, which are free. "
+        f"At most ${hourly * limit / 3600 * times:,.2f}, if {'all run' if each else 'it runs'} to "
+        f"{'their' if each else 'its'} limit of {_time(limit)}."
     )
 
 

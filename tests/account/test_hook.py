@@ -87,6 +87,43 @@ def test_an_unknown_type_is_said_to_be_unknown(hooked, capsys):
     assert "will cost an amount that is not known here" in capsys.readouterr().out
 
 
+def test_a_tuning_job_is_priced_as_all_its_training_jobs(hooked, capsys):
+    """Also where the SDK tells the instances in its own member, and a grid no number."""
+    definition = {
+        name: TRAINING[name]
+        for name in ("RoleArn", "OutputDataConfig", "StoppingCondition", "AlgorithmSpecification")
+    }
+    values = [{"Name": name, "Values": ["a", "b"]} for name in ("one", "two")]
+    request = {
+        "HyperParameterTuningJobName": "lab4-tuning",
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Grid",
+            "ResourceLimits": {"MaxParallelTrainingJobs": 2},
+            "ParameterRanges": {"CategoricalParameterRanges": values},
+        },
+        "TrainingJobDefinition": definition
+        | {"HyperParameterTuningResourceConfig": TRAINING["ResourceConfig"]},
+    }
+    client = hooked.client("sagemaker")
+    client.create_hyper_parameter_tuning_job(**request)
+    told = capsys.readouterr().out
+    assert told.startswith("Tuning job lab4-tuning will cost about $0.09: 4 jobs, each 1 × ml.m5.x")
+    request["HyperParameterTuningJobName"] = "lab4-tuning-2"
+    request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] = 1
+    client.create_hyper_parameter_tuning_job(**request)
+    assert "will cost about $0.02: 1 × ml.m5.xlarge" in capsys.readouterr().out
+
+
+def test_a_version_of_a_model_gets_no_tag_of_its_own(hooked):
+    """AWS refuses one: a version has those of its group."""
+    client = hooked.client("sagemaker")
+    requests = sent(client)
+    client.create_model_package_group(ModelPackageGroupName="digits")
+    client.create_model_package(ModelPackageGroupName="digits")
+    client.create_model_package(ModelPackageName="alone")
+    assert [request.get("Tags") for request in requests] == [TAGS, None, TAGS]
+
+
 def test_own_tags_stay(hooked):
     client = hooked.client("sagemaker")
     requests = sent(client)

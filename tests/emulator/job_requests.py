@@ -112,7 +112,7 @@ def altered(request: dict, changes: dict[str, Any]) -> dict:
         if value is GONE:
             del place[last]
         else:
-            place[last] = value
+            place[last] = copy.deepcopy(value)
     return request
 
 

@@ -13,6 +13,7 @@ Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environmen
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import wrapt
 
 from workshop.account import TAG_KEY, TAG_VALUE
 
+_CONFIG = "HyperParameterTuningJobConfig"
 _JOBS = {"CreateProcessingJob": "Processing", "CreateTrainingJob": "Training"}
 
 
@@ -27,6 +29,8 @@ def _add_tag(params: dict, model, **_) -> None:
     """Tag what a request makes; SageMaker says ``Tags`` where ECR says ``tags``."""
     if not model.name.startswith("Create"):
         return
+    if params.get("ModelPackageGroupName") and model.name == "CreateModelPackage":
+        return  # AWS refuses tags here: a version has those of its group
     for member in ("Tags", "tags"):
         if member in model.input_shape.members:
             tags = params.get(member) or []
@@ -44,6 +48,37 @@ def _say_price(params: dict, model, context: dict, **_) -> None:
     except (KeyError, TypeError):
         return  # the request is incomplete: botocore says what is missing
     print(f"{kind} job {params[f'{kind}JobName']} will cost {price}", flush=True)
+
+
+def _say_price_of_tuning(params: dict, context: dict, **_) -> None:
+    """Say the price of all training jobs; those of several definitions take turns."""
+    from workshop import prices
+
+    records = os.environ.get("WORKSHOP_RECORDS")
+    try:
+        name, config = params["HyperParameterTuningJobName"], params[_CONFIG]
+        several = params.get("TrainingJobDefinitions") or [params["TrainingJobDefinition"]]
+        most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs") or _combinations(config)
+        for definition in several:
+            resources = definition.get("HyperParameterTuningResourceConfig", {})
+            resources = (
+                definition.get("ResourceConfig")
+                or (resources.get("InstanceConfigs") or [resources])[0]
+            )
+            request = definition | {"TrainingJobName": name, "ResourceConfig": resources}
+            times = math.ceil(most / len(several))
+            price = prices.estimate(
+                request, context["client_region"], records and Path(records), times
+            )
+            print(f"Tuning job {name} will cost {price}", flush=True)
+    except (KeyError, TypeError):
+        return  # the request is incomplete: botocore says what is missing
+
+
+def _combinations(config: dict) -> int:
+    """Return how many training jobs a grid has."""
+    ranges = config["ParameterRanges"].get("CategoricalParameterRanges", ())
+    return math.prod(len(one["Values"]) for one in ranges)
 
 
 def _remember_time(parsed: dict, model, **_) -> None:
@@ -108,6 +143,7 @@ def _add_handlers(handlers) -> None:
         ("before-parameter-build.sagemaker", _add_tag),
         ("before-parameter-build.ecr.CreateRepository", _add_tag),
         *((f"before-parameter-build.sagemaker.{name}", _say_price) for name in _JOBS),
+        ("before-parameter-build.sagemaker.CreateHyperParameterTuningJob", _say_price_of_tuning),
         ("after-call.sagemaker.DescribeTrainingJob", _remember_time),
         ("after-call.sagemaker.DescribeProcessingJob", _remember_time),
     ]

@@ -145,7 +145,7 @@ def _host(name: str, service: dict, top: Path) -> engine.Host:
     mounts, inputs, outputs = [], [], []
     if _serves(service):
         # The SDK asks at this machine's own address, and at the port that the file gives away.
-        published = next(iter(service.get("ports") or ()), "8080").partition(":")[0]
+        published = str(next(iter(service.get("ports") or ()), 8080)).partition(":")[0]
         environment |= {"JOB_ADDRESS": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": published}
     for volume in service.get("volumes") or ():
         source, target, *_ = volume.split(":")

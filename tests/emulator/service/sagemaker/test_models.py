@@ -76,8 +76,8 @@ def test_a_name_is_used_once():
         ),
         ({"PrimaryContainer": {"Image": IMAGE, "Mode": "MultiModel"}}, "Multi-model endpoints"),
         (
-            {"PrimaryContainer": {"ModelPackageName": "group/1"}},
-            "PrimaryContainer.ModelPackageName is not played",
+            {"PrimaryContainer": {"ModelPackageName": "missing"}},
+            "ModelPackage missing does not exist.",
         ),
         (
             {"PrimaryContainer": {"Image": IMAGE}, "EnableNetworkIsolation": True},

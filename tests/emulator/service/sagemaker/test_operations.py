@@ -58,8 +58,7 @@ def test_every_other_operation_is_refused_by_name():
     ("call", "advice"),
     [
         (lambda: sagemaker().list_inference_components(), "one model for each variant"),
-        (lambda: sagemaker().list_pipelines(), "one job after the other"),
-        (lambda: sagemaker().list_hyper_parameter_tuning_jobs(), "training job for each choice"),
+        (lambda: sagemaker().list_auto_ml_jobs(), "start training jobs of your own"),
         (lambda: sagemaker().list_model_cards(), "ModelCard of a model package"),
         (lambda: sagemaker().list_domains(), "./lab start"),
         (

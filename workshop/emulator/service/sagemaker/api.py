@@ -60,7 +60,7 @@ class SageMakerApi:
 
     def call(self, operation: str, request: dict, caller: Caller) -> dict:
         """Return the answer to a request. Raises ApiError for one that is refused."""
-        played = self._check_played(operation)
+        played = _played(operation)
         problem = operations.check(operation, request, _World(self._account, caller.region))
         if problem:
             raise ApiError(problem.code, problem.message)
@@ -76,19 +76,18 @@ class SageMakerApi:
         that asks, "" when it is not known.
         """
         try:
-            self._check_played(operation)
+            played = _played(operation)
             request = _parsed(body)
             answer = self.call(operation, request, Caller(region, directory))
-            return 200, answer, operations.PLAYED[operation].notes(request)
+            return 200, answer, played.notes(request)
         except ApiError as error:
             return error.status, {"__type": error.code, "message": error.message}, []
 
-    @staticmethod
-    def _check_played(operation: str) -> Operation:
-        played = operations.PLAYED.get(operation)
-        if played is None:
-            raise ApiError("UnsupportedOperation", operations.refusal(operation))
-        return played
+
+def _played(operation: str) -> Operation:
+    if operation not in operations.PLAYED:
+        raise ApiError("UnsupportedOperation", operations.refusal(operation))
+    return operations.PLAYED[operation]
 
 
 def _parsed(body: bytes) -> dict:

@@ -369,10 +369,11 @@ def create(kind: type[Compute], **looked_at: object) -> Operation:
     """Make the operation that starts a job; ``looked_at`` are members of ``Operation``."""
 
     def answer(account: Account, request: dict, caller: Caller) -> dict:
-        _check_quota(account, kind, request)
-        job = kind(account, request, caller)
-        job.notes = operation.notes(request)
-        account.add(job)
+        with account.lock:  # nobody takes the instances meanwhile
+            check_quota(account, kind, kind.cluster(request))
+            job = kind(account, request, caller)
+            job.notes = operation.notes(request)
+            account.add(job)
         try:
             job.start()
         except BaseException:
@@ -416,12 +417,16 @@ def delete(kind: type[Compute]) -> Operation:
     return Operation(answer)
 
 
-def _check_quota(account: Account, kind: type[Compute], request: dict) -> None:
-    resources = kind.cluster(request)
+def check_quota(account: Account, kind: type[Compute], resources: dict, times: int = 1) -> None:
+    """Raise ApiError where the account has not as many instances left.
+
+    ``resources`` are those of one job (``cluster``), of which there will be ``times``.
+    """
     asked_for: dict[str, int] = {}  # not the machines themselves: there may be a billion
     for group in resources.get("InstanceGroups") or [resources]:
         instance_type = group["InstanceType"]
-        asked_for[instance_type] = asked_for.get(instance_type, 0) + group.get("InstanceCount", 1)
+        count = group.get("InstanceCount", 1) * times
+        asked_for[instance_type] = asked_for.get(instance_type, 0) + count
     for instance_type, wanted in asked_for.items():
         used = sum(
             machine.instance_type == instance_type

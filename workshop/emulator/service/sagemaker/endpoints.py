@@ -7,16 +7,17 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.htm
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from workshop.emulator.errors import ApiError
+from workshop.emulator.errors import ApiError, WorkshopError
 from workshop.emulator.service.sagemaker import capture, compute, serving
 from workshop.emulator.service.sagemaker.endpoint_configs import EndpointConfig
-from workshop.emulator.service.sagemaker.models import Model
+from workshop.emulator.service.sagemaker.models import Model, resolved
 from workshop.emulator.service.sagemaker.operation import (
     Caller,
     Operation,
@@ -30,7 +31,7 @@ from workshop.emulator.service.sagemaker.resource import Account, Resource
 from workshop.emulator.service.sagemaker.validation import rules
 from workshop.emulator.service.sagemaker.variants import Variant
 
-_IN_PROGRESS = ("Creating", "Updating")
+_IN_PROGRESS = ("Creating", "Updating", "Deleting")
 
 
 class Endpoint(Resource):
@@ -50,18 +51,19 @@ class Endpoint(Resource):
         super().__init__(account, description, tags)
         self.changing = threading.RLock()
         self._deployed = deployed
+        #: Those whose hosts may run: of an update that goes on too, and what it takes the place of.
+        self._running: list[Variant] = []
         self._variants: dict[str, Variant] = self._make(deployed)
-        self._starting: dict[str, Variant] = {}
         self._server_ends = False
 
     def _make(self, deployed: dict) -> dict[str, Variant]:
         created = self.description["CreationTime"]
-        return {
-            one["config"]["VariantName"]: Variant(
-                self.account, self.name, created, self.folder, one
-            )
+        made = [
+            Variant(self.account, self.name, created, self.folder, one)
             for one in deployed["variants"]
-        }
+        ]
+        self._running += made
+        return {one.name: one for one in made}
 
     @property
     def ended(self) -> bool:
@@ -82,7 +84,7 @@ class Endpoint(Resource):
 
     def delete(self) -> None:
         """End its hosts."""
-        for variant in [*self._variants.values(), *self._starting.values()]:
+        for variant in [*self._running]:
             variant.hosting.close()
 
     def _in_thread(self, work, *arguments: object) -> None:
@@ -106,18 +108,18 @@ class Endpoint(Resource):
             self._in_service(self._deployed, self._variants)
 
     def _update(self, deployed: dict) -> None:
-        self._starting = self._make(deployed)
-        problem = _start(self._starting)
+        variants = self._make(deployed)
+        problem = _start(variants)
         if problem:  # what ran before goes on: AWS calls it a rollback
-            retired = self._starting
+            retired = variants
             if not self._server_ends:
                 self.change(EndpointStatus="InService", FailureReason=compute.shortened(problem))
         else:
             retired = self._variants
-            self._in_service(deployed, self._starting)
+            self._in_service(deployed, variants)
         for variant in retired.values():
             variant.retire()
-        self._starting = {}
+            self._running.remove(variant)
 
     def _in_service(self, deployed: dict, variants: dict[str, Variant]) -> None:
         with self.changing:
@@ -144,6 +146,8 @@ class Endpoint(Resource):
             self.create()
         elif self.status == "Updating":
             self.change(EndpointStatus="InService")
+        elif self.status == "Deleting":
+            self.account.remove(self)
 
     def abandon(self, why: str) -> None:
         self._server_ends = True
@@ -224,6 +228,13 @@ class Endpoint(Resource):
 
     # --- on disk --------------------------------------------------------------------------
 
+    def keep(self) -> None:
+        """Write it down. On a full disk it lives on, and the next change tries again."""
+        try:
+            self.write()
+        except OSError as error:
+            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
+
     def beside(self) -> dict:
         return {"deployed": self._deployed}
 
@@ -267,7 +278,7 @@ def _start(variants: Mapping[str, Variant]) -> str:
         try:
             variant.start()
             return ""
-        except serving.NotServed as error:
+        except (serving.NotServed, WorkshopError) as error:  # images.toml cannot be read
             variant.say(str(error))
             return str(error)
 
@@ -287,7 +298,7 @@ def _deployment(account: Account, name: str, region: str) -> dict:
         "variants": [
             {
                 "config": one,
-                "model": known(account, Model, one["ModelName"]).facts(),
+                "model": resolved(account, known(account, Model, one["ModelName"])),
                 "region": region,
             }
             for one in config["ProductionVariants"]
@@ -326,7 +337,7 @@ def _settled(account: Account, request: dict) -> Endpoint:
     endpoint = asked(account, Endpoint, request)
     if endpoint.status in _IN_PROGRESS:
         words = f'Cannot update in-progress endpoint "{endpoint.arn}".'
-        mend = f"Its status is {endpoint.status}: wait until it is InService or Failed."
+        mend = f"Its status is {endpoint.status}: wait until that has ended."
         raise ApiError("ValidationException", f"{words}\n{mend}")
     return endpoint
 

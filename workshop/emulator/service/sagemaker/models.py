@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
 
 from __future__ import annotations
 
+from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import compute
 from workshop.emulator.service.sagemaker.data import Data, delete, make
 from workshop.emulator.service.sagemaker.operation import (
@@ -14,10 +15,10 @@ from workshop.emulator.service.sagemaker.operation import (
     describe,
     listing,
 )
+from workshop.emulator.service.sagemaker.registry import ModelPackage
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.sagemaker.validation import rules, serving
 
-_MODEL_PACKAGE = "give the package's Image and ModelDataUrl"
 _ONE_ARCHIVE = "put all files into one model.tar.gz"
 _ONE_MODEL = "make a model and an endpoint for each archive"
 
@@ -36,7 +37,35 @@ class Model(Data):
     missing = 'Could not find model "{arn}".'
 
 
+def resolved(account: Account, model: Model) -> dict:
+    """Return a model's description with the containers of a model package in place of its name.
+
+    Raises ApiError when there is no such package any more.
+    """
+    description = model.facts()
+    primary, several = description.pop("PrimaryContainer", None), description.pop("Containers", ())
+    found = []
+    for given in [primary] if primary else several:
+        for one in _containers(account, given):
+            environment = {**one.get("Environment", {}), **given.get("Environment", {})}
+            found.append(one | {"Environment": environment})
+    kind = {"PrimaryContainer": found[0]} if len(found) == 1 else {"Containers": found}
+    return description | kind
+
+
+def _containers(account: Account, given: dict) -> list[dict]:
+    name = given.get("ModelPackageName")
+    if name is None:
+        return [given]
+    package = account.by_arn(name) if name.startswith("arn:") else account.find(ModelPackage, name)
+    if not isinstance(package, ModelPackage):
+        raise ApiError("ValidationException", f"ModelPackage {name} does not exist.")
+    return package.description["InferenceSpecification"]["Containers"]
+
+
 def _create(account: Account, request: dict, caller: Caller) -> dict:
+    for one in [request.get("PrimaryContainer"), *request.get("Containers", ())]:
+        _containers(account, one or {})
     request = {"EnableNetworkIsolation": False, **request}
     if "PrimaryContainer" in request:
         request["PrimaryContainer"] = {"Mode": "SingleModel", **request["PrimaryContainer"]}
@@ -68,8 +97,7 @@ TOPIC = Topic(
                 "EnableNetworkIsolation": "leave it out: nothing could reach such a host here",
                 **_of_each(
                     {
-                        "ModelPackageName": _MODEL_PACKAGE,
-                        "InferenceSpecificationName": _MODEL_PACKAGE,
+                        "InferenceSpecificationName": "the package's own specification is taken",
                         "MultiModelConfig": _ONE_MODEL,
                         "AdditionalModelDataSources": _ONE_ARCHIVE,
                         "ModelDataSource.S3DataSource.ManifestS3Uri": _ONE_ARCHIVE,

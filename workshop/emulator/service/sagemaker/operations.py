@@ -15,6 +15,7 @@ from workshop.emulator.service.sagemaker import (
     tags,
     training,
     transform,
+    tuning,
     validation,
 )
 from workshop.emulator.service.sagemaker.operation import Operation, Topic, reference
@@ -25,6 +26,7 @@ from workshop.emulator.service.sagemaker.validation.rules import World
 TOPICS: tuple[Topic, ...] = (
     processing.TOPIC,
     training.TOPIC,
+    tuning.TOPIC,
     experiments.TOPIC,
     models.TOPIC,
     endpoint_configs.TOPIC,

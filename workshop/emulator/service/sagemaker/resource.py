@@ -69,7 +69,7 @@ class Resource:
     name_member: str
     arn_member: str
     status_member: str = ""
-    #: Where it can be found by Search: the resource that a request names, and the shape of a
+    #: Where it can be found by Search: the resource that a request names, and the member of a
     #: record, such as ``ExperimentTrial`` and ``Trial``.
     search_name: str = ""
     search_shape: str = ""
@@ -107,6 +107,10 @@ class Resource:
     def describe(self) -> dict:
         """Return what Describe answers."""
         return self.facts()
+
+    def properties(self) -> dict:
+        """Return what the steps of a pipeline may refer to."""
+        return self.describe()
 
     def record(self) -> dict:
         """Return what Search looks through."""
@@ -285,8 +289,8 @@ class Account:
         return any(not one.ended for one in self.all())
 
     def close(self) -> None:
-        """End all that runs: it has failed."""
-        for one in self.all():
+        """End all that runs: it has failed. What makes others comes before them."""
+        for one in reversed(self.all()):
             one.abandon("the emulated AWS was ended while the job ran. Start the job again.")
         for one in self.all():
             one.join()

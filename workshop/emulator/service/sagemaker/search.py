@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import paging, times
 from workshop.emulator.service.sagemaker.operation import Caller, reference
-from workshop.emulator.service.sagemaker.resource import Account
+from workshop.emulator.service.sagemaker.resource import Account, Resource
 from workshop.emulator.service.sagemaker.validation import shapes
 
 #: What names a member of a list of records, and what holds its value: tags, metrics.
@@ -39,21 +39,27 @@ def answer(account: Account, request: dict, _: Caller) -> dict:
     kind = found[resource]
     expression, by = request.get("SearchExpression", {}), request.get("SortBy")
     for name in (*names(expression), *([by] if by else ())):
-        _check_property(kind.search_shape, name)
+        _check_property(kind, name)
     records = [one.record() for one in account.all(kind)]
     records = [one for one in records if fits(one, expression)]
     records = ordered(records, by or "LastModifiedTime", request.get("SortOrder"))
     part, more = paging.page(records, request)
-    members = shapes.members(kind.search_shape)
+    members = _members(kind)
     results = [
         {kind.search_shape: {name: one[name] for name in one if name in members}} for one in part
     ]
     return {"Results": results, **more}
 
 
-def _check_property(shape: str, name: str) -> None:
+def _members(kind: type[Resource]) -> set[str]:
+    """Return the names of the members of a kind's records (API_SearchRecord)."""
+    record = shapes.service_model().shape_for("SearchRecord").members[kind.search_shape]
+    return set(record.members)
+
+
+def _check_property(kind: type[Resource], name: str) -> None:
     """Raise ApiError where a record has no such property; the words are ours."""
-    properties = {*shapes.members(shape), "Metrics"}
+    properties = {*_members(kind), "Metrics"}
     first = name.partition(".")[0]
     if first not in properties:
         close = difflib.get_close_matches(first, properties, 1)

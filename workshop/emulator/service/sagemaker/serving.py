@@ -22,7 +22,7 @@ from workshop.emulator import state
 from workshop.emulator.containers import engine
 from workshop.emulator.errors import WorkshopError
 from workshop.emulator.service.sagemaker import access
-from workshop.emulator.service.sagemaker.resource import Account, remove
+from workshop.emulator.service.sagemaker.resource import remove
 from workshop.emulator.service.storage import transfer
 
 #: Seconds that the containers may take until they answer GET /ping. AWS waits 8 minutes.
@@ -62,23 +62,24 @@ class Hosting:
 
     def __init__(
         self,
-        account: Account,
+        store: transfer.Store,
         model: dict,
         name: str,
         log: Callable[[str, bytes], None],
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
         kind: str = "endpoint",
     ) -> None:
         """Prepare to serve; nothing runs yet.
 
-        ``model`` is what DescribeModel answers. ``name`` is for those who watch, such as
-        ``my-endpoint/AllTraffic``, and so is ``kind``, what it is hosted for. ``log`` gets a
-        container's name and what it writes, in whole lines. ``environment`` are variables beside
-        those of the model.
+        ``store`` is the S3 with the model's data, ``model`` what DescribeModel answers, with the
+        containers of a model package in place of its name (``models.resolved``). ``name`` is for
+        those who watch, such as ``my-endpoint/AllTraffic``, and so is ``kind``, what it is hosted
+        for. ``log`` gets a container's name and what it writes, in whole lines. ``environment`` are
+        variables beside those of the model, ``Account.settings`` among them.
         """
-        self._account, self._model, self._name, self._log = account, model, name, log
+        self._store, self._model, self._name, self._log = store, model, name, log
         self._kind = kind
-        self._environment = dict(environment or {})
+        self._environment = dict(environment)
         self._containers = containers(model)
         self._folder = state.folder("instances") / f"serving-{uuid.uuid4().hex[:12]}"
         self._starting = threading.Lock()
@@ -155,9 +156,9 @@ class Hosting:
                 continue
             access.check(self._model["ExecutionRoleArn"], "read", uri)
             if is_archive:
-                _unpack(self._account, uri, folder, f"container_{number}")
+                _unpack(self._store, uri, folder, f"container_{number}")
             else:
-                transfer.download(self._account.store, uri, [folder])
+                transfer.download(self._store, uri, [folder])
 
     def _start(self, seconds: float) -> None:
         hosts = [
@@ -166,9 +167,7 @@ class Hosting:
                 image=container["Image"],
                 arguments=["serve"],
                 # The port is known when the addresses are.
-                environment=container.get("Environment", {})
-                | self._account.settings
-                | self._environment,
+                environment=container.get("Environment", {}) | self._environment,
                 inputs=[(str(self._folder / name), "/opt/ml/model")],
             )
             for name, container in self._containers.items()
@@ -270,16 +269,16 @@ def model_data(container: dict) -> tuple[str, bool]:
     return container.get("ModelDataUrl", ""), True
 
 
-def _unpack(account: Account, uri: str, folder: Path, container: str) -> None:
+def _unpack(store: transfer.Store, uri: str, folder: Path, container: str) -> None:
     bucket, key = transfer.split(uri)
-    if key not in account.store.keys(bucket, key):
+    if key not in store.keys(bucket, key):
         raise transfer.DataError(
             f'Failed to download model data for container "{container}" from URL: "{uri}". Please '
             "ensure that there is an object located at the URL and that the role passed to "
             "CreateModel has permissions to download the model."
         )
     try:
-        with tarfile.open(account.store.file(bucket, key), "r:gz") as archive:
+        with tarfile.open(store.file(bucket, key), "r:gz") as archive:
             # Older versions of Python have no filter.
             archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
             archive.extractall(folder)

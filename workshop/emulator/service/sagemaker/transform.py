@@ -18,8 +18,8 @@ from workshop.emulator.containers import engine, images
 from workshop.emulator.containers.disk import Disk
 from workshop.emulator.service.sagemaker import compute, serving
 from workshop.emulator.service.sagemaker.compute import Compute
-from workshop.emulator.service.sagemaker.models import Model
-from workshop.emulator.service.sagemaker.operation import Caller, Topic, describe, listing
+from workshop.emulator.service.sagemaker.models import Model, resolved
+from workshop.emulator.service.sagemaker.operation import Caller, Topic, describe, known, listing
 from workshop.emulator.service.sagemaker.resource import Account
 from workshop.emulator.service.sagemaker.transform_instance import Instance
 from workshop.emulator.service.sagemaker.validation import rules
@@ -57,10 +57,14 @@ class TransformJob(Compute):
 
     def __init__(self, account: Account, request: dict, caller: Caller) -> None:
         super().__init__(account, request, caller)
-        model = account.find(Model, request["ModelName"])
-        # Its own copy: the model may be deleted. That of a job that has ended serves no more.
-        self._model = model.facts() if model else {}
+        self._model: dict = {}
         self._hostings: list[serving.Hosting] = []
+
+    def start(self) -> None:
+        # Its own copy: once it runs, the model may be deleted.
+        model = known(self.account, Model, self.request["ModelName"])
+        self._model = resolved(self.account, model)
+        super().start()
 
     @classmethod
     def cluster(cls, request: dict) -> dict:
@@ -153,7 +157,7 @@ class TransformJob(Compute):
             if member in self.request
         }
         return serving.Hosting(
-            self.account,
+            self.account.store,
             self._model,
             self.name if used == 1 else f"{self.name}/{host}",
             lambda name, output: self.log(host if alone else f"{host}.{name}", output),

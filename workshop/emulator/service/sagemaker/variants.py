@@ -40,12 +40,13 @@ class Variant:
         number = hashlib.sha256(f"{endpoint}/{self.name}/{created}".encode()).hexdigest()[:17]
         self._instance = f"i-{number}"
         self._streams: dict[str, Stream] = {}
+        regions = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), deployed["region"])
         self.hosting = serving.Hosting(
-            account,
+            account.store,
             self._model,
             f"{endpoint}/{self.name}",
             self._log,
-            dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), deployed["region"]),
+            account.settings | regions,
         )
         self._asking, self._counting = 0, threading.Lock()
 

@@ -407,7 +407,10 @@ def _check_property(path: str, rest: list, needed: Step, of_whom: str) -> None:
         return
     if needed.type not in steps.MADE:
         raise Refused(f"{of_whom} refers to {path!r}: a step of type {needed.type} has none.")
-    shape = service_model().shape_for(steps.MADE[needed.type].described)
+    made = steps.MADE[needed.type]
+    shape = service_model().shape_for(made.described)
+    if made.listed and rest[0] not in shape.members:
+        shape = service_model().shape_for(made.listed)
     for part in rest:
         if shape.type_name == "structure" and part in shape.members:
             shape = shape.members[part]

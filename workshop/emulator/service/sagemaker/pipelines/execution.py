@@ -349,12 +349,20 @@ class PipelineExecution(Orchestration):
     # --- names, cache, experiment ---------------------------------------------------------
 
     def _name_for(self, step: Step) -> str:
-        """Return the name of what a step makes, like ``pipelines-EXECUTION-STEP-RANDOM``."""
+        """Return the name of what a step makes, like ``pipelines-EXECUTION-STEP-RANDOM``.
+
+        The first word is left out where there is no room for it: of a tuning job.
+        """
         made = steps.MADE.get(step.type)
         chosen = step.arguments.get(made.name_member) if made else None
         end = "".join(random.choices(string.ascii_letters + string.digits, k=10))
-        first = chosen if isinstance(chosen, str) else f"pipelines-{self.name}-{step.name}"
-        first = re.sub(r"[^a-zA-Z0-9]+", "-", first)[: _NAME - len(end) - 1].strip("-")
+        most = made.longest_name if made else _NAME
+        first = f"pipelines-{self.name}-{step.name}"
+        if isinstance(chosen, str):
+            first = chosen
+        elif most < _NAME:
+            first = f"{self.name}-{step.name}"
+        first = re.sub(r"[^a-zA-Z0-9]+", "-", first)[: most - len(end) - 1].strip("-")
         return f"{first}-{end}"
 
     def _cached(self, step: Step, key: str) -> tuple[PipelineExecution, Run] | None:

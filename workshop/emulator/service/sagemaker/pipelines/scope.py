@@ -74,7 +74,7 @@ class Scope:
         one = self._execution.account.by_arn(run.arn)
         if one is None:
             raise Unresolved(f"what the step {run.name} has made was deleted")
-        return one.describe()
+        return one.properties()
 
     def _variable(self, name: str) -> object:
         execution = self._execution

@@ -29,6 +29,10 @@ class Made:
     """The member of a step's metadata (API_PipelineExecutionStepMetadata)."""
     traced: bool = False
     """Whether it belongs to the pipeline's experiment."""
+    longest_name: int = 63
+    """How many characters a name has at most."""
+    listed: str = ""
+    """The shape of further properties: what a List operation answers."""
 
 
 MADE = {
@@ -65,6 +69,8 @@ MADE = {
         ("HyperParameterTuningJobConfig", "TrainingJobDefinition", "TrainingJobDefinitions"),
         "HyperParameterTuningJobArn",
         "TuningJob",
+        longest_name=32,
+        listed="ListTrainingJobsForHyperParameterTuningJobResponse",
     ),
     "Transform": Made(
         "CreateTransformJob",

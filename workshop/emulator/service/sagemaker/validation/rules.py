@@ -419,7 +419,9 @@ def image_region(request: dict, world: World | None) -> Iterator[Problem]:
 
 
 def unique_job(member: str, resource_type: str, words: str) -> Rule:
-    """Make the rule that a job's name is used once; ``words`` are AWS's, with ``{arn}`` in them.
+    """Make the rule that a job's name is used once.
+
+    ``words`` are AWS's, with ``{arn}`` or ``{name}`` in them.
 
     ``member`` is that of the name in the request, ``resource_type`` that of the ARN.
     """
@@ -434,7 +436,7 @@ def unique_job(member: str, resource_type: str, words: str) -> Rule:
         if world is not None and world.exists(resource_type, name):
             arn = f"arn:aws:sagemaker:{world.region}:{world.account}:{resource_type}/{name}"
             mend = "give another job_name, or only a base_job_name: the SDK adds the time to it."
-            yield refuse(member, words.format(arn=arn), mend, "ResourceInUse")
+            yield refuse(member, words.format(arn=arn, name=name), mend, "ResourceInUse")
 
     return rule
 

@@ -15,11 +15,6 @@ def service_model(service: str = "sagemaker"):
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
-def members(shape: str) -> set[str]:
-    """Return the names of the members of a structure of the API, such as ``TrainingJob``."""
-    return set(service_model().shape_for(shape).members)
-
-
 _SPACES = " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 #: Java's classes as the inside of a Python class. ``\w`` and ``\d`` are a little wider than
 #: letters and numbers; AWS asks for them only together.
