@@ -50,6 +50,7 @@ def transform(tmp_path):
     def run(container, texts: dict[str, str], stopped=None, **request):
         for name, text in texts.items():
             (tmp_path / name).write_text(text)
+        (tmp_path / "gone").unlink(missing_ok=True)
         lines: list[str] = []
         instance = Instance(
             container,
@@ -107,6 +108,12 @@ def test_a_stopped_job_asks_no_more(transform):
     stopped, container = threading.Event(), Container()
     stopped.set()
     assert transform(container, {"a": "1\n"}, stopped)[0] == [] and not container.asked
+
+
+def test_an_object_that_is_removed_meanwhile_fails(transform):
+    [failed], outputs, lines = transform(Container(), {"a": "1\n", "gone": ""})
+    assert failed.endswith("b/gone: It has been removed.") and outputs == {"a.out": "1\n"}
+    assert lines[-1].endswith("b/gone: It has been removed.")
 
 
 def test_what_cannot_be_written_is_named(transform):

@@ -72,7 +72,7 @@ class Instance:
         ``open_object`` opens an object by bucket and key. Once ``stopped`` is set, no more is
         asked.
         """
-        self.hosting, self._request = hosting, request
+        self._hosting, self._request = hosting, request
         self._open, self._say, self._stopped = open_object, say, stopped
         given, wanted = request["TransformInput"], request["TransformOutput"]
         headers = {"Content-Type": given.get("ContentType"), "Accept": wanted.get("Accept")}
@@ -90,8 +90,8 @@ class Instance:
         ``objects`` are bucket and key by path. Returns a sentence for each of the others. Raises
         NotServed when the container does not begin to answer, DataError on a full disk.
         """
-        self.hosting.start()
-        strategy = batches.strategy(self._request, self.hosting.parameters())
+        self._hosting.start()
+        strategy = batches.strategy(self._request, self._hosting.parameters())
         self._log(str(strategy))
         outputs = []
         waiting: deque[tuple[_Output, DataProcessing, list[Record], Future]] = deque()
@@ -118,21 +118,23 @@ class Instance:
         self, place: tuple[str, str], processing: DataProcessing, strategy: batches.Strategy
     ) -> Iterator[list[Record]]:
         try:
-            with self._open(place) as stored:
-                file = gzip.GzipFile(fileobj=stored) if self._unpacks else stored
-                found = batches.records(file, self._split, strategy.single)
-                yield from batches.batches(map(processing.before, found), strategy)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise BadInput(f"It cannot be unpacked: {error}") from error
+            stored = self._open(place)
         except (FileNotFoundError, KeyError) as error:
             raise BadInput("It has been removed.") from error
+        with stored:
+            file = gzip.GzipFile(fileobj=stored) if self._unpacks else stored
+            found = batches.records(file, self._split, strategy.single)
+            try:
+                yield from batches.batches(map(processing.before, found), strategy)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise BadInput(f"It cannot be unpacked: {error}") from error
 
     def _ask(self, body: bytes) -> serving.Answer:
         for _ in range(self._retries):
-            answer = self.hosting.ask(body, self._headers, self._timeout)
+            answer = self._hosting.ask(body, self._headers, self._timeout)
             if answer.status < 500 or self._stopped.is_set():
                 return answer
-        return self.hosting.ask(body, self._headers, self._timeout)
+        return self._hosting.ask(body, self._headers, self._timeout)
 
     def _settle(
         self,
