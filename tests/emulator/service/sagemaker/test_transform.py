@@ -388,6 +388,26 @@ def test_a_job_does_not_need_its_model_any_more_once_it_runs():
     assert output(name) == {"a.csv.out": "1.0\n"}
 
 
+def test_a_registered_model_transforms_as_long_as_it_is_registered():
+    client, group = sagemaker(), new_name("group")
+    client.create_model_package_group(ModelPackageGroupName=group)
+    package = client.create_model_package(
+        ModelPackageGroupName=group,
+        InferenceSpecification={
+            "Containers": [container(SUMS)],
+            "SupportedTransformInstanceTypes": ["ml.m5.large"],
+        },
+    )["ModelPackageArn"]
+    registered = {"ModelName": model({"ModelPackageName": package})}
+    uri = put("registered", **{"a.csv": "1,2\n"})
+    assert output(transform("", uri, **registered)) == {"a.csv.out": "3.0\n"}
+    client.delete_model_package(ModelPackageName=package)
+    before = client.list_transform_jobs()["TransformJobSummaries"]
+    with pytest.raises(ClientError, match=f"ModelPackage {package} does not exist"):
+        transform("", uri, **registered)
+    assert client.list_transform_jobs()["TransformJobSummaries"] == before
+
+
 def test_a_job_that_runs_when_the_server_ends_has_failed(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSHOP_STATE", str(tmp_path / "state"))
     daemon.client("s3").create_bucket(Bucket=BUCKET)
