@@ -60,7 +60,6 @@ def test_every_other_operation_is_refused_by_name():
         (lambda: sagemaker().create_model(ModelName="m", ExecutionRoleArn=ROLE), "model.tar.gz"),
         (lambda: sagemaker().describe_endpoint(EndpointName="e"), "model.tar.gz"),
         (lambda: sagemaker().list_transform_jobs(), "in a processing job"),
-        (lambda: sagemaker().list_pipelines(), "one job after the other"),
         (lambda: sagemaker().list_hyper_parameter_tuning_jobs(), "training job for each choice"),
         (lambda: sagemaker().list_model_cards(), "ModelCard of a model package"),
         (lambda: sagemaker().list_domains(), "./lab start"),
