@@ -198,18 +198,21 @@ def _parameters(found: list[dict]) -> Iterator[tuple[str, dict]]:
             raise _unparsed(
                 f"The parameter {name!r} has the Type {kind!r}; there are {', '.join(_TYPES)}."
             )
-        for value in [one[part] for part in ("DefaultValue",) if part in one]:
-            fits = isinstance(value, _TYPES[kind]) and (kind == "Boolean" or value is not True)
-            if not fits:
-                raise Refused(
-                    f"The parameter {name!r} is of type {kind}, and its DefaultValue is {value!r}."
-                )
-            if one.get("EnumValues") and value not in one["EnumValues"]:
-                raise Refused(
-                    f"The DefaultValue {value!r} of the parameter {name!r} is none of its "
-                    f"EnumValues: {', '.join(map(str, one['EnumValues']))}."
-                )
+        if "DefaultValue" in one:
+            _check_default(name, kind, one["DefaultValue"], one.get("EnumValues"))
         yield name, one
+
+
+def _check_default(name: str, kind: str, value: object, allowed: list | None) -> None:
+    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "Boolean"):
+        raise Refused(
+            f"The parameter {name!r} is of type {kind}, and its DefaultValue is {value!r}."
+        )
+    if allowed and value not in allowed:
+        raise Refused(
+            f"The DefaultValue {value!r} of the parameter {name!r} is none of its EnumValues: "
+            f"{', '.join(map(str, allowed))}."
+        )
 
 
 def _steps(found: list[dict], parent: tuple[str, bool] | None) -> Iterator[Step]:

@@ -28,7 +28,7 @@ FINAL = ("Succeeded", "Failed", "Stopped")
 _PARALLEL = 50
 #: The length of a step's FailureReason, and of the name of a job.
 _REASON, _NAME = 1024, 63
-_ENDED = "the emulated AWS ended while it ran. Retry the execution: retry_pipeline_execution."
+_ENDED = "The emulated AWS ended while it ran. Retry the execution: retry_pipeline_execution."
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -332,7 +332,7 @@ class PipelineExecution(Orchestration):
             if not self._failed() and not any(map(self._can_begin, self.definition.steps)):
                 self._end()
             else:
-                self.change(PipelineExecutionStatus="Failed", FailureReason=_ENDED.capitalize())
+                self.change(PipelineExecutionStatus="Failed", FailureReason=_ENDED)
 
     def _make_group(self, name: str) -> None:
         """Make the group of a registered model where it is not there, with the pipeline's tags.
