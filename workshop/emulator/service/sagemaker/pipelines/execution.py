@@ -211,7 +211,7 @@ class PipelineExecution(Orchestration):
         """Make what a step makes, or take it from the cache."""
         made = steps.MADE[step.type]
         run.key = json.dumps({part: request.get(part) for part in made.cached_by}, sort_keys=True)
-        found = self._cached(step, run.key) if step.cached_for else None
+        found = self._cached(step, run.key) if step.cached_for and made.cached_by else None
         if found:
             execution, cached = found
             run.arn, run.cached_from = cached.arn, execution.arn

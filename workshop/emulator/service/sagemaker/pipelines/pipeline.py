@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker import paging
 from workshop.emulator.service.sagemaker.operation import Caller, Operation, Topic
-from workshop.emulator.service.sagemaker.pipelines import definition, steps
+from workshop.emulator.service.sagemaker.pipelines import definition, expressions, steps
 from workshop.emulator.service.sagemaker.pipelines.definition import Refused
 from workshop.emulator.service.sagemaker.pipelines.execution import PipelineExecution, new_id
 from workshop.emulator.service.sagemaker.pipelines.scope import Run
@@ -327,8 +327,7 @@ def _metadata(step: definition.Step, run: Run) -> dict:
 def _list_parameters(account: Account, request: dict, _: Caller) -> dict:
     execution = _execution(account, request["PipelineExecutionArn"])
     found = [
-        {"Name": name, "Value": str(value).lower() if isinstance(value, bool) else str(value)}
-        for name, value in execution.values.items()
+        {"Name": name, "Value": expressions.text(value)} for name, value in execution.values.items()
     ]
     part, more = paging.page(found, request)
     return {"PipelineParameters": part, **more}
@@ -350,11 +349,6 @@ def _one_definition(request: dict, _: World | None) -> Iterator[Problem]:
         yield Problem("ValidationException", f"{words}\n{mend}", "PipelineDefinition")
 
 
-def _role(request: dict, world: World | None) -> Iterator[Problem]:
-    if "RoleArn" in request:
-        yield from role(request, world)
-
-
 _VERSIONS = {
     "PipelineVersionId": "a pipeline has its newest version alone",
     "PipelineVersionAlias": "a pipeline has its newest version alone",
@@ -370,12 +364,12 @@ TOPIC = Topic(
             _create, rules=(_one_definition, role), refused=_VERSIONS, without_effect=_FROM_S3
         ),
         "UpdatePipeline": Operation(
-            _update, rules=(_role,), refused=_VERSIONS, without_effect=_FROM_S3
+            _update, rules=(role,), refused=_VERSIONS, without_effect=_FROM_S3
         ),
         "DescribePipeline": Operation(_describe, refused=_VERSIONS),
         "DeletePipeline": Operation(_delete),
         "ListPipelines": Operation(_list),
-        "StartPipelineExecution": Operation(_start, rules=(_role,), refused=_VERSIONS),
+        "StartPipelineExecution": Operation(_start, rules=(role,), refused=_VERSIONS),
         "StopPipelineExecution": Operation(_stop),
         "RetryPipelineExecution": Operation(_retry),
         "UpdatePipelineExecution": Operation(_update_execution),

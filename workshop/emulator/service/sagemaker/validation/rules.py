@@ -447,8 +447,8 @@ def role(request: dict, world: World | None) -> Iterator[Problem]:
     https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
     https://github.com/awslabs/predictive-maintenance-using-machine-learning/issues/3 (the words)
     """
-    arn = request["RoleArn"]
-    if world is not None and not world.role_exists(arn):
+    arn = request.get("RoleArn")  # an update may leave it as it is
+    if arn and world is not None and not world.role_exists(arn):
         yield refuse(
             "RoleArn",
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
