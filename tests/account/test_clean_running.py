@@ -87,15 +87,17 @@ def running(account, monkeypatch):
     def client(session, service: str):
         one = usual(session, service)
         if service == "sagemaker":
-            one.stop_pipeline_execution = one.stop_hyper_parameter_tuning_job = made.stop
-            one.stop_transform_job = one.stop_training_job = made.stop
+            stop = made.stop
+            one.stop_pipeline_execution = one.stop_hyper_parameter_tuning_job = stop
+            one.stop_transform_job = one.stop_training_job = stop
             one.delete_training_job = made.delete_training_job
             one.delete_model_package = made.delete_model_package
             one.delete_model_package_group = made.delete_model_package_group
         return one
 
     monkeypatch.setattr(identity, "client", client)
-    monkeypatch.setattr(clean, "time", SimpleNamespace(monotonic=time.monotonic, sleep=made.pause))
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: made.pause(seconds))
+    monkeypatch.setattr(clean, "time", clock)
     return made
 
 
@@ -222,6 +224,28 @@ def test_a_job_that_does_not_end_keeps_its_bucket_and_its_role(
     assert "not removed: transform-job digits-transform: it still runs. Call this again" in told
     assert "kept: bucket sagemaker-workshop-test: transform-job digits-transform may need" in told
     assert account.names() == {"sagemaker-workshop", "sagemaker-workshop-test"}
+
+
+def test_what_may_not_be_stopped_stays_with_what_it_needs(
+    account, running, make_stack, monkeypatch, capsys
+):
+    """And nobody waits for its end."""
+    make_stack(tags=TAGS)
+    account.pipeline("digits", TAGS)
+    account.model("digits-model", TAGS)
+    running.let_run("digits")
+
+    def refuse(**_):
+        error = {"Error": {"Code": "AccessDeniedException", "Message": "not you"}}
+        raise account.sagemaker.exceptions.ClientError(error, "StopPipelineExecution")
+
+    monkeypatch.setattr(running, "stop", refuse)
+    monkeypatch.setattr(running, "pause", lambda seconds: pytest.fail("it waits"))
+    assert clean.clean(ask=None) == 1
+    told = capsys.readouterr().out
+    assert "not stopped: pipeline digits: An error occurred (AccessDeniedException)" in told
+    assert "kept: stack sagemaker-workshop: pipeline digits may need it" in told
+    assert account.names() == {"digits", "sagemaker-workshop", "sagemaker-workshop-test"}
 
 
 def test_the_record_of_a_transform_stays_and_is_not_listed(account, running, capsys):

@@ -329,7 +329,8 @@ def _stop(aws: _Account, thing: Thing) -> None:
             job = _JOBS[thing.what]
             getattr(sagemaker, job.stop)(**{job.name: thing.name})
     except (BotoCoreError, ClientError) as error:
-        print(f"not stopped: {thing.what} {thing.name}: {identity.explain(error)}")
+        thing.unknown = identity.explain(error)  # so it stays, and what it may need
+        print(f"not stopped: {thing.what} {thing.name}: {thing.unknown}")
     else:
         print(f"stopping: {thing.what} {thing.name}")
 
@@ -338,9 +339,10 @@ def _has_ended(aws: _Account, thing: Thing) -> bool:
     """Wait until what was told to stop has ended; tell whether it has."""
     while thing.running:
         _describe(aws, thing)
-        if thing.running and time.monotonic() > aws.deadline:
-            return False
-        time.sleep(_PAUSE if thing.running else 0)
+        if thing.running:
+            if time.monotonic() > aws.deadline:
+                return False
+            time.sleep(_PAUSE)
     return True
 
 
@@ -348,7 +350,7 @@ def _has_ended(aws: _Account, thing: Thing) -> bool:
 
 
 def _remove_all(aws: _Account, things: Sequence[Thing]) -> bool:
-    """Remove what could be asked, and tell whether all of that is gone.
+    """Remove what could be asked, and tell whether all is gone.
 
     What may run, and is not known to be gone, keeps what it may need. An endpoint even needs its
     role to be deleted (API_DeleteEndpoint).
@@ -357,8 +359,8 @@ def _remove_all(aws: _Account, things: Sequence[Thing]) -> bool:
     all_gone = True
     for thing in things:
         if thing.unknown:
-            continue
-        if left and thing.what in _NEEDED:
+            all_gone = False
+        elif left and thing.what in _NEEDED:
             print(f"kept: {thing.what} {thing.name}: {left.what} {left.name} may need it")
         elif not _remove(aws, thing):
             all_gone = False

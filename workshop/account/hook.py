@@ -54,7 +54,7 @@ def _say_price(params: dict, model, context: dict, **_) -> None:
     print(f"{kind} job {params[f'{kind}JobName']} will cost {price}", flush=True)
 
 
-def _say_price_of_endpoint(params: dict, model, context: dict, **_) -> None:
+def _say_price_of_endpoint(params: dict, context: dict, **_) -> None:
     """Say what an endpoint will cost: its configuration, which AWS has, tells on what it runs."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
