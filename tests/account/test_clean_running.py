@@ -6,7 +6,10 @@ delete model packages. `Running` sets and does it in moto's own memory.
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import tarfile
 import time
 from types import SimpleNamespace
 
@@ -14,6 +17,8 @@ import pytest
 from moto.sagemaker.models import sagemaker_backends
 
 from workshop.account import clean, identity
+from workshop.emulator import settings
+from workshop.emulator.client import daemon
 
 from .conftest import ACCOUNT, REGION, TAGS
 
@@ -266,3 +271,106 @@ def test_the_versions_of_a_model_go_before_their_group(account, running, capsys)
     assert [one.model_package_group_name for one in running.moto.model_packages.values()] == [
         "theirs"
     ]
+
+
+# --- in the emulated AWS, which refuses what comes in the wrong order, and where things really run
+
+IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+PLACE = f"arn:aws:sagemaker:{settings.REGION}:{settings.ACCOUNT}"
+ROLE = f"arn:aws:iam::{settings.ACCOUNT}:role/service-role/{settings.ROLE}"
+
+
+def archive() -> bytes:
+    """Return a model.tar.gz with a script that loads nothing."""
+    script, packed = b"def model_fn(folder): return folder", io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("code/inference.py")
+        entry.size = len(script)
+        tar.addfile(entry, io.BytesIO(script))
+    return packed.getvalue()
+
+
+class Index:
+    """The index of tags, which the emulator does not play: it names all that has an ARN here."""
+
+    def __init__(self, arns: list[str]) -> None:
+        self.arns = arns
+
+    def get_paginator(self, name: str) -> Index:
+        return self
+
+    def paginate(self, **_) -> list[dict]:
+        return [{"ResourceTagMappingList": [{"ResourceARN": arn} for arn in self.arns]}]
+
+
+@pytest.mark.slow
+def test_all_goes_in_the_order_in_which_sagemaker_lets_it_go(monkeypatch, capsys):
+    """With an endpoint in service, and a pipeline whose job would run for minutes."""
+    s3, sagemaker = daemon.client("s3"), daemon.client("sagemaker")
+    s3.create_bucket(Bucket="sagemaker-cleaned")
+    s3.put_object(Bucket="sagemaker-cleaned", Key="model.tar.gz", Body=archive())
+    container = {
+        "Image": IMAGE,
+        "ModelDataUrl": "s3://sagemaker-cleaned/model.tar.gz",
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+    }
+    sagemaker.create_model(
+        ModelName="digits", ExecutionRoleArn=ROLE, PrimaryContainer=container, Tags=TAGS
+    )
+    variant = {"VariantName": "AllTraffic", "ModelName": "digits"}
+    variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="digits", ProductionVariants=[variant], Tags=TAGS
+    )
+    sagemaker.create_endpoint(EndpointName="digits", EndpointConfigName="digits", Tags=TAGS)
+    sagemaker.create_model_package_group(ModelPackageGroupName="digits", Tags=TAGS)
+    types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
+    for _ in range(2):
+        sagemaker.create_model_package(
+            ModelPackageGroupName="digits",
+            InferenceSpecification={"Containers": [container], **types},
+        )
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    job = {
+        "ProcessingResources": {"ClusterConfig": cluster},
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["sleep", "300"]},
+        "RoleArn": ROLE,
+    }
+    steps = [{"Name": "sleep", "Type": "Processing", "Arguments": job}]
+    sagemaker.create_pipeline(
+        PipelineName="digits",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
+        RoleArn=ROLE,
+        Tags=TAGS,
+    )
+    sagemaker.start_pipeline_execution(PipelineName="digits")
+    deadline = time.monotonic() + 30
+    while not (jobs := sagemaker.list_processing_jobs()["ProcessingJobSummaries"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName="digits", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    kinds = ("model-package-group", "model", "endpoint-config", "pipeline", "endpoint")
+    index = Index([*(f"{PLACE}:{kind}/digits" for kind in kinds), jobs[0]["ProcessingJobArn"]])
+    monkeypatch.setattr(identity, "start", lambda: (None, settings.REGION))
+    monkeypatch.setattr(identity, "whoami", lambda _: {"Account": settings.ACCOUNT})
+    monkeypatch.setattr(
+        identity,
+        "client",
+        lambda _, name: index if name.startswith("resource") else daemon.client(name),
+    )
+    monkeypatch.setattr(clean, "_PAUSE", 0.1)
+    assert clean.clean(ask=None) == 0
+    told = capsys.readouterr().out
+    assert "COSTS MONEY NOW: endpoint digits costs $0.115 an hour, $2.76 a day" in told
+    # The job of the step may have been told to stop by its pipeline before.
+    assert re.findall(r"(?m)^stopping: (\S+)", told)[0] == "pipeline"
+    assert re.findall(r"(?m)^removed: (\S+)", told) == [
+        *("endpoint", "pipeline", "endpoint-config", "model", "model-package-group"),
+        "processing-job",
+    ]
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_pipelines()["PipelineSummaries"] == []
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+    assert sagemaker.list_processing_jobs()["ProcessingJobSummaries"] == []
