@@ -171,9 +171,11 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
         )
     if serves:
         return ["python", str(CONTAINER_FILES / "serve.py"), *framework.server]
-    if framework and framework.trains and arguments[:1] == ["train"]:
+    trains = [
+        name for name, one in frameworks.items() if one.trains and not name.endswith("-inference")
+    ]
+    if repository(uri) in trains and arguments[:1] == ["train"]:
         return ["python", str(CONTAINER_FILES / "train.py")]
-    trains = [name for name, framework in frameworks.items() if framework.trains]
     raise WorkshopError(
         f"No program on this machine plays the image {uri} with the command "
         f"{' '.join(arguments) or '(its own entry point)'!r}. Training jobs can use the images "

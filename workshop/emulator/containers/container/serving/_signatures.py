@@ -62,8 +62,11 @@ class Signature:
             raise ValueError(f"The inputs of the signature are {has}, and not {given}")
         tensors = {}
         for name, spec in self._inputs.items():
+            value = values[name]
             try:
-                tensor = tf.constant(_binary(values[name]), dtype=spec.dtype)
+                # Bytes are for texts alone, and to look for them in many numbers takes long.
+                value = _binary(value) if spec.dtype == tf.string else value
+                tensor = tf.constant(value, dtype=spec.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 words = f"Failed to convert input {name!r} to {spec.dtype.name}: {error}"
                 raise ValueError(words) from error
