@@ -307,6 +307,11 @@ class Index:
 def test_all_goes_in_the_order_in_which_sagemaker_lets_it_go(monkeypatch, capsys):
     """With an endpoint in service, and a pipeline whose job would run for minutes."""
     s3, sagemaker = daemon.client("s3"), daemon.client("sagemaker")
+
+    def processing_jobs() -> set[str]:
+        found = sagemaker.list_processing_jobs(NameContains="pipelines-", MaxResults=100)
+        return {one["ProcessingJobArn"] for one in found["ProcessingJobSummaries"]}
+
     s3.create_bucket(Bucket="sagemaker-cleaned")
     s3.put_object(Bucket="sagemaker-cleaned", Key="model.tar.gz", Body=archive())
     container = {
@@ -315,19 +320,19 @@ def test_all_goes_in_the_order_in_which_sagemaker_lets_it_go(monkeypatch, capsys
         "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
     }
     sagemaker.create_model(
-        ModelName="digits", ExecutionRoleArn=ROLE, PrimaryContainer=container, Tags=TAGS
+        ModelName="cleaned", ExecutionRoleArn=ROLE, PrimaryContainer=container, Tags=TAGS
     )
-    variant = {"VariantName": "AllTraffic", "ModelName": "digits"}
+    variant = {"VariantName": "AllTraffic", "ModelName": "cleaned"}
     variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(
-        EndpointConfigName="digits", ProductionVariants=[variant], Tags=TAGS
+        EndpointConfigName="cleaned", ProductionVariants=[variant], Tags=TAGS
     )
-    sagemaker.create_endpoint(EndpointName="digits", EndpointConfigName="digits", Tags=TAGS)
-    sagemaker.create_model_package_group(ModelPackageGroupName="digits", Tags=TAGS)
+    sagemaker.create_endpoint(EndpointName="cleaned", EndpointConfigName="cleaned", Tags=TAGS)
+    sagemaker.create_model_package_group(ModelPackageGroupName="cleaned", Tags=TAGS)
     types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
     for _ in range(2):
         sagemaker.create_model_package(
-            ModelPackageGroupName="digits",
+            ModelPackageGroupName="cleaned",
             InferenceSpecification={"Containers": [container], **types},
         )
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
@@ -338,21 +343,23 @@ def test_all_goes_in_the_order_in_which_sagemaker_lets_it_go(monkeypatch, capsys
     }
     steps = [{"Name": "sleep", "Type": "Processing", "Arguments": job}]
     sagemaker.create_pipeline(
-        PipelineName="digits",
+        PipelineName="cleaned",
         PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
         RoleArn=ROLE,
         Tags=TAGS,
     )
-    sagemaker.start_pipeline_execution(PipelineName="digits")
+    before = processing_jobs()
+    sagemaker.start_pipeline_execution(PipelineName="cleaned")
     deadline = time.monotonic() + 30
-    while not (jobs := sagemaker.list_processing_jobs()["ProcessingJobSummaries"]):
+    while processing_jobs() == before:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    (arn,) = processing_jobs() - before
     sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName="digits", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        EndpointName="cleaned", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
     kinds = ("model-package-group", "model", "endpoint-config", "pipeline", "endpoint")
-    index = Index([*(f"{PLACE}:{kind}/digits" for kind in kinds), jobs[0]["ProcessingJobArn"]])
+    index = Index([*(f"{PLACE}:{kind}/cleaned" for kind in kinds), arn])
     monkeypatch.setattr(identity, "start", lambda: (None, settings.REGION))
     monkeypatch.setattr(identity, "whoami", lambda _: {"Account": settings.ACCOUNT})
     monkeypatch.setattr(
@@ -363,14 +370,15 @@ def test_all_goes_in_the_order_in_which_sagemaker_lets_it_go(monkeypatch, capsys
     monkeypatch.setattr(clean, "_PAUSE", 0.1)
     assert clean.clean(ask=None) == 0
     told = capsys.readouterr().out
-    assert "COSTS MONEY NOW: endpoint digits costs $0.115 an hour, $2.76 a day" in told
+    assert "COSTS MONEY NOW: endpoint cleaned costs $0.115 an hour, $2.76 a day" in told
     # The job of the step may have been told to stop by its pipeline before.
     assert re.findall(r"(?m)^stopping: (\S+)", told)[0] == "pipeline"
     assert re.findall(r"(?m)^removed: (\S+)", told) == [
         *("endpoint", "pipeline", "endpoint-config", "model", "model-package-group"),
         "processing-job",
     ]
-    assert sagemaker.list_endpoints()["Endpoints"] == []
-    assert sagemaker.list_pipelines()["PipelineSummaries"] == []
-    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
-    assert sagemaker.list_processing_jobs()["ProcessingJobSummaries"] == []
+    mine = {"NameContains": "cleaned"}
+    assert sagemaker.list_endpoints(**mine)["Endpoints"] == []
+    assert sagemaker.list_pipelines(PipelineNamePrefix="cleaned")["PipelineSummaries"] == []
+    assert sagemaker.list_model_package_groups(**mine)["ModelPackageGroupSummaryList"] == []
+    assert arn not in processing_jobs()
