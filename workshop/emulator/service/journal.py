@@ -170,8 +170,9 @@ def _changes(service: str, environment: dict) -> tuple[str, str] | None:
         names = (f"{name}={text}" for name, text in query if not name.startswith("X-Amz-"))
         return bucket, "&".join(sorted(names))
     name = operation(environment)
-    if service == "sqs" and "Message" in name:  # the messages end with the server: whoever waits
-        return None  # for one does not hold up the others
+    if service == "sqs" and "Message" in name:
+        # Messages end with the server. Whoever waits for one must not hold up the others.
+        return None
     return None if _READS.match(name) else ("", "")
 
 

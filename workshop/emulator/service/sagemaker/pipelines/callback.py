@@ -12,17 +12,8 @@ import string
 from urllib.parse import urlparse
 
 from workshop.emulator.errors import ApiError
-from workshop.emulator.service.sagemaker.pipelines.expressions import Unresolved
+from workshop.emulator.service.sagemaker.pipelines.expressions import FROM_TEXT, Unresolved
 from workshop.emulator.settings import REGION
-
-_BOOLEANS = {"true": True, "false": False}
-#: How the text of an output is read, by its OutputType.
-OUTPUT_TYPES = {
-    "String": str,
-    "Integer": int,
-    "Float": float,
-    "Boolean": lambda text: _BOOLEANS[text.lower()],
-}
 
 
 def new_token() -> str:
@@ -52,7 +43,7 @@ def output(declared: list[dict], given: dict[str, str], name: str) -> object:
         raise Unresolved(f"the answer gave no output {name!r}; it gave: {', '.join(given) or '-'}")
     (kind,) = (one["OutputType"] for one in declared if one["OutputName"] == name)
     try:
-        return OUTPUT_TYPES[kind](given[name])
+        return FROM_TEXT[kind](given[name])
     except (KeyError, ValueError):
         raise Unresolved(
             f"the output {name!r} is of type {kind}, and the answer gave {given[name]!r}"

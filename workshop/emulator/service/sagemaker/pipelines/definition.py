@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from workshop.emulator.service.sagemaker.pipelines import callback, expressions, steps
+from workshop.emulator.service.sagemaker.pipelines import expressions, steps
 from workshop.emulator.service.sagemaker.pipelines.expressions import GET, JSON_GET, Unresolved
 from workshop.emulator.service.sagemaker.validation.shapes import service_model
 
@@ -160,10 +160,7 @@ def given_values(definition: Definition, given: list[dict]) -> dict[str, object]
 def _read(name: str, parameter: dict, text: str) -> object:
     kind = parameter["Type"]
     try:
-        if kind == "Boolean":
-            value: object = {"true": True, "false": False}[text.lower()]
-        else:
-            value = {"String": str, "Integer": int, "Float": float}[kind](text)
+        value = expressions.FROM_TEXT[kind](text)
     except (KeyError, ValueError):
         raise Refused(f"The parameter {name!r} is of type {kind}; {text!r} is none.") from None
     allowed = parameter.get("EnumValues")
@@ -341,10 +338,10 @@ def _check_callback(step: Step) -> None:
     names: set[object] = set()
     for one in _list(step.content, "OutputParameters"):
         name, kind = one.get("OutputName"), one.get("OutputType")
-        if not isinstance(name, str) or kind not in callback.OUTPUT_TYPES:
+        if not isinstance(name, str) or kind not in expressions.FROM_TEXT:
             raise _unparsed(
                 f"An output of the step {step.name!r} has the OutputName {name!r} and the "
-                f"OutputType {kind!r}; there are {', '.join(callback.OUTPUT_TYPES)}."
+                f"OutputType {kind!r}; there are {', '.join(expressions.FROM_TEXT)}."
             )
         if name in names:
             raise Refused(f"The step {step.name!r} has two outputs called {name!r}.")
