@@ -117,7 +117,7 @@ def test_an_endpoint_is_told_first_with_what_it_costs(account, running, capsys):
     first, *rows = [line for line in told.splitlines() if "digits" in line]
     assert re.fullmatch(
         r"COSTS MONEY NOW: endpoint digits costs \$0\.256 an hour, \$6\.14 a day, until it is "
-        r"deleted: AllTraffic 2 × ml\.m5\.large at \$0\.128; it is there since "
+        r"deleted: AllTraffic 2 × ml\.m5\.large at \$0\.128; it has been there since "
         r"\d{4}-\d\d-\d\d \d\d:\d\d UTC",
         first,
     )

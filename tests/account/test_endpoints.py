@@ -26,7 +26,7 @@ def test_the_end_of_a_run_tells_them(service, monkeypatch, end):
     (line,) = [line for line in output.splitlines() if "COSTS MONEY" in line]
     assert re.fullmatch(
         r"COSTS MONEY NOW: endpoint digits costs \$0\.257 an hour, \$6\.17 a day, until it is "
-        r"deleted: AllTraffic 1 × ml\.m5\.xlarge at \$0\.257; it is there since "
+        r"deleted: AllTraffic 1 × ml\.m5\.xlarge at \$0\.257; it has been there since "
         r"[\d-]+ [\d:]+ UTC\. \./lab clean --aws deletes it\.",
         line,
     )

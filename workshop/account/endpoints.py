@@ -23,9 +23,7 @@ class Endpoint(NamedTuple):
     def line(self) -> str:
         """Say in one line what it costs, and since when it does."""
         since = self.since.astimezone(timezone.utc)
-        return (
-            f"endpoint {self.name} costs {self.costs}; it is there since {since:%Y-%m-%d %H:%M} UTC"
-        )
+        return f"endpoint {self.name} costs {self.costs}; it has been there since {since:%Y-%m-%d %H:%M} UTC"
 
 
 def read(sagemaker, name: str) -> Endpoint:
