@@ -22,8 +22,8 @@ class Endpoint(NamedTuple):
 
     def line(self) -> str:
         """Say in one line what it costs, and since when it does."""
-        since = self.since.astimezone(timezone.utc)
-        return f"endpoint {self.name} costs {self.costs}; it has been there since {since:%Y-%m-%d %H:%M} UTC"
+        since = f"{self.since.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+        return f"endpoint {self.name} costs {self.costs}; it has been there since {since}"
 
 
 def read(sagemaker, name: str) -> Endpoint:
