@@ -55,6 +55,7 @@ class Compute(Resource):
     #: What AWS says of a name that no job has, with ``{name}`` for it. The API reference says
     #: ResourceNotFound; AWS answers this.
     missing: str
+    works = True
 
     def __init__(self, account: Account, request: dict, caller: Caller) -> None:
         """Prepare to run what boto3's ``create_…_job`` asks for.
@@ -268,13 +269,6 @@ class Compute(Resource):
             if self.request.get("ExperimentConfig"):
                 experiments.end(self, self.metrics.found)
             self._record(time.time(), (self._failed_with or reason) if status == "Failed" else "")
-
-    def keep(self) -> None:
-        """Write the job down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
 
     def beside(self) -> dict:
         return {"request": self.request, "directory": self._directory}

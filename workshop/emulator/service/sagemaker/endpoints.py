@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.htm
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 import traceback
@@ -44,6 +43,7 @@ class Endpoint(Resource):
     name_member, arn_member = "EndpointName", "EndpointArn"
     status_member = "EndpointStatus"
     search_name = search_shape = "Endpoint"
+    works = True
     missing = 'Could not find endpoint "{arn}".'
 
     def __init__(
@@ -243,13 +243,6 @@ class Endpoint(Resource):
             self.change(ProductionVariants=found)
 
     # --- on disk --------------------------------------------------------------------------
-
-    def keep(self) -> None:
-        """Write it down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
 
     def beside(self) -> dict:
         return {"deployed": self._deployed}
