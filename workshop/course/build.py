@@ -96,6 +96,11 @@ def render(
             if path.suffix == ".py":
                 data = gaps.fill(data.decode(), path, fill).encode()
             files[name] = data
+        for path in (one for name in section.finished for one in _files(source.parent / name)):
+            data = path.read_bytes()
+            if path.suffix == ".py":
+                data = gaps.fill(data.decode(), path, gaps.solution).encode()
+            files["/".join(path.relative_to(source.parent).parts[1:])] = data
     return files
 
 
@@ -141,8 +146,9 @@ def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
     for section in lab.sections:
         name = f"{section.notebook}.ipynb"
         so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
+        folders = (f"{section.scripts}/", *(f"{Path(one).name}/" for one in section.finished))
         for path, data in solution.items():
-            if path.startswith(f"{section.scripts}/") or path in section.files:
+            if path.startswith(folders) or path in section.files:
                 so_far += [path, hashlib.sha256(data).hexdigest()]
         digests[name] = _digest(so_far)
     return digests

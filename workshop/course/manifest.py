@@ -101,6 +101,7 @@ class Section:
     scripts: str
     minutes: _Number
     files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
+    finished: tuple[str, ...] = ()  # folders of another lab's scripts, taken as they are solved
     jobs: tuple[Job, ...] = ()
     instances: tuple[Instances, ...] = ()
     images: tuple[Image, ...] = ()
