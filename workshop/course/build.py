@@ -88,7 +88,8 @@ def render(
             change(notebook)
         files[f"{section.notebook}.ipynb"] = notebook
     for section in lab.sections:
-        for path in [*_files(source / section.scripts), *(source / name for name in section.files)]:
+        scripts = _files(source / section.scripts) if section.scripts else []
+        for path in [*scripts, *(source / name for name in section.files)]:
             if not path.is_file():
                 raise WorkshopError(f"course.toml names a file that is missing: {path}.")
             name = path.relative_to(source).as_posix()
@@ -146,7 +147,7 @@ def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
     for section in lab.sections:
         name = f"{section.notebook}.ipynb"
         so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
-        folders = (f"{section.scripts}/", *(f"{Path(one).name}/" for one in section.finished))
+        folders = tuple(f"{Path(one).name}/" for one in (section.scripts, *section.finished) if one)
         for path, data in solution.items():
             if path.startswith(folders) or path in section.files:
                 so_far += [path, hashlib.sha256(data).hexdigest()]

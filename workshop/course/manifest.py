@@ -67,7 +67,7 @@ class Instances:
     """What a section's jobs run on, where they do not run in local mode."""
 
     type: Annotated[str, Field(pattern=r"^ml\.")]
-    use: Literal["processing job", "training job", "spot training job"]  # as AWS's quotas say it
+    use: Literal["processing job", "training job", "spot training job", "transform job", "endpoint"]  # as AWS's quotas say it
     at_once: _Number = 1
     optional: Annotated[bool, Field(strict=True)] = False  # only a bonus needs them
 
@@ -93,13 +93,13 @@ class Job:
 
 @_record
 class Section:
-    """One section of a lab: a notebook and the folder of scripts that its job runs."""
+    """One section of a lab: a notebook and the folder of scripts that its job runs, if it has one."""
 
     number: _Number
     title: str
     notebook: str  # file name without suffix
-    scripts: str
     minutes: _Number
+    scripts: str = ""
     files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
     finished: tuple[str, ...] = ()  # folders of another lab's scripts, taken as they are solved
     jobs: tuple[Job, ...] = ()

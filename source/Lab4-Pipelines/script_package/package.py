@@ -6,6 +6,9 @@ Python. It looks for a folder whose name is a number, the version:
 
     1/saved_model.pb, 1/variables/...
     code/inference.py      what is done before and after each prediction
+
+The network moves each image a little while it learns. A graph is drawn once and for all, so it must
+be said that nobody learns any more: training=False. network.export() does not say it.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import os
 import tarfile
 import tempfile
 
+import tensorflow as tf
 from tensorflow import keras
 
 MODEL = "/opt/ml/processing/model"
@@ -32,7 +36,14 @@ def main():
         with tarfile.open(os.path.join(args.model, "model.tar.gz")) as archive:
             archive.extractall(folder, filter="data")
         network = keras.models.load_model(os.path.join(folder, BEST_CHECKPOINT))
-        network.export(os.path.join(folder, "1"), verbose=False)
+        graph = keras.export.ExportArchive()
+        graph.track(network)
+        graph.add_endpoint(
+            "serve",
+            lambda images: network(images, training=False),
+            input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32)],
+        )
+        graph.write_out(os.path.join(folder, "1"), verbose=False)
 
         path = os.path.join(args.output, "model.tar.gz")
         with tarfile.open(path, "w:gz") as archive:
