@@ -318,7 +318,7 @@ transformer.delete_model()
 # | | here | on AWS |
 # |---|---|---|
 # | the start of the instance | at once | a few minutes |
-# | several instances | work side by side on this machine | share the *objects* out: one object stays on one instance |
+# | several instances | share the objects out, on one machine | share the objects out |
 # | a record that fails | the job is `Failed`, and its log names the object | the same |
 # | 10,000 images in one object | one after the other, or a few at the same time | the same |
 #
