@@ -254,15 +254,12 @@ workshop.check("16.3")
 # (Local mode has one model in one container. The rest is for instances.)
 
 # %%
+from sagemaker.workflow.pipeline import Pipeline
+
 challenger_arn = None
 if not LOCAL:
-    started = client.start_pipeline_execution(
-        PipelineName="lab4-digits-register",
-        PipelineParameters=[{"Name": "Epochs", "Value": "8"}],
-    )
-    client.get_waiter("pipeline_execution_complete").wait(
-        PipelineExecutionArn=started["PipelineExecutionArn"], WaiterConfig={"Delay": 2}
-    )
+    pipeline = Pipeline("lab4-digits-register", sagemaker_session=sagemaker_session)
+    pipeline.start(parameters={"Epochs": 8}).wait(delay=2, max_attempts=600)
     newest = client.list_model_packages(
         ModelPackageGroupName=GROUP, SortBy="CreationTime", SortOrder="Descending"
     )["ModelPackageSummaryList"][0]
