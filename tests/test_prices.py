@@ -33,6 +33,22 @@ def processing(kind="ml.m5.xlarge", count=1, **more) -> dict:
     }
 
 
+def transform(kind="ml.m5.xlarge", count=1) -> dict:
+    return {
+        "TransformJobName": "lab4-transform-2026-11-20-15-48-05-123",
+        "TransformResources": {"InstanceType": kind, "InstanceCount": count},
+    }
+
+
+def variant(kind="ml.m5.xlarge", count=1, name="AllTraffic") -> dict:
+    return {"VariantName": name, "InstanceType": kind, "InitialInstanceCount": count}
+
+
+def serverless(**more) -> dict:
+    config = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, **more}
+    return {"VariantName": "AllTraffic", "ServerlessConfig": config}
+
+
 def test_the_table_is_dated_and_has_the_same_types_everywhere():
     assert re.fullmatch(r"20\d\d-\d\d", prices.DATE)
     assert 0 < prices.SPOT_SAVING < 1
@@ -83,6 +99,9 @@ def test_what_the_table_does_not_have(kind, region, words):
         (processing(count=3), "us-east-1", "about $0.06: 3 × ml.m5.xlarge at $0.690 an hour"),
         (processing(), "us-east-1", "At most $5.52, if it runs to its limit of 24 h."),
         (processing("ml.t3.medium"), "us-east-1", "less than $0.01: 1 × ml.t3.medium"),
+        (transform(count=2), "us-east-1", "about $0.04: 2 × ml.m5.xlarge at $0.460 an hour, 5 min"),
+        (transform(), "us-east-1", "It has no limit of time: what it costs grows until it ends."),
+        (transform("ml.x9.huge"), "us-east-1", "not known here: the table has no ml.x9.huge"),
         (processing("ml.x9.huge"), "us-east-1", "not known here: the table has no ml.x9.huge"),
         (
             training(EnableManagedSpotTraining=True),
@@ -113,6 +132,52 @@ def test_the_estimate_of_many_jobs():
     told = prices.estimate(training(), times=9)
     assert told.startswith("about $0.17: 9 jobs, each 1 × ml.m5.xlarge at $0.230 an hour, 5 min ea")
     assert told.endswith("At most $2.07, if all run to their limit of 60 min.")
+
+
+@pytest.mark.parametrize(
+    ("variants", "region", "told"),
+    [
+        (
+            [variant()],
+            "us-east-1",
+            "$0.230 an hour, $5.52 a day, until it is deleted: AllTraffic 1 × ml.m5.xlarge at "
+            "$0.230",
+        ),
+        (
+            [variant(count=2, name="A"), variant("ml.m5.large", name="B")],
+            "eu-west-1",
+            "$0.642 an hour, $15.41 a day, until it is deleted: A 2 × ml.m5.xlarge at $0.257, "
+            "B 1 × ml.m5.large at $0.128",
+        ),
+        (
+            [variant()],
+            "ap-south-1",
+            "$0.230 an hour, $5.52 a day, until it is deleted: AllTraffic 1 × ml.m5.xlarge at "
+            "$0.230 (the price in us-east-1: the table has no ap-south-1)",
+        ),
+        (
+            [variant(), variant("ml.x9.huge", name="B")],
+            "us-east-1",
+            "by the hour, until it is deleted, an amount that is not known here: the table has no "
+            f"ml.x9.huge. See {prices.PAGE}",
+        ),
+        (
+            [serverless()],
+            "us-east-1",
+            "AllTraffic serverless: each request by its milliseconds and its bytes; the table has "
+            f"no such prices, see {prices.PAGE}",
+        ),
+        (
+            [serverless(ProvisionedConcurrency=3)],
+            "us-east-1",
+            "AllTraffic serverless: each request by its milliseconds and its bytes, and the 3 that "
+            f"are kept ready by their time; the table has no such prices, see {prices.PAGE}",
+        ),
+    ],
+    ids=["one", "several", "region", "unknown", "serverless", "kept ready"],
+)
+def test_what_an_endpoint_costs(variants, region, told):
+    assert prices.of_endpoint(variants, region) == told
 
 
 def test_an_estimate_knows_the_last_job_of_its_name(tmp_path):

@@ -76,9 +76,16 @@ def run(
     from workshop.course import run as course_run
 
     os.environ.update(pins.settings())
-    if aws:
-        os.environ.update(_own_account())
-    raise typer.Exit(course_run.run(labs or ["Lab1"], data, aws=aws))
+    if not aws:
+        raise typer.Exit(course_run.run(labs or ["Lab1"], data))
+    from workshop.account import endpoints
+
+    os.environ.update(_own_account())
+    try:
+        status = course_run.run(labs or ["Lab1"], data, aws=True)
+    finally:  # Ctrl-C may come between deploy() and delete_endpoint()
+        endpoints.tell()
+    raise typer.Exit(status)
 
 
 @app.command(context_settings=PASS_ON)

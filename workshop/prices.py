@@ -1,4 +1,4 @@
-"""What a job costs on SageMaker: a small dated table, and the estimate made from it.
+"""What jobs and endpoints cost on SageMaker: a small dated table, and what is said from it.
 
 The table is `prices.toml`, beside this file, and the page decides:
 https://aws.amazon.com/sagemaker/pricing/
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from workshop.emulator import files
@@ -46,7 +47,7 @@ _TIME = re.compile(r"-20\d\d(-\d\d){5}-\d{3}$")
 
 
 def per_hour(instance_type: str, region: str = "us-east-1") -> float:
-    """Return what one instance costs on demand: US dollars per hour, for either kind of job.
+    """Return what one instance costs on demand: US dollars per hour, in any job or endpoint.
 
     Raises WorkshopError for a type or a region that is not in the table.
     """
@@ -75,8 +76,8 @@ def estimate(
 ) -> str:
     """Say what a job would cost on AWS, in words that fit after "costs", "will cost".
 
-    `request` is what boto3's create_processing_job or create_training_job takes; `times` is how
-    many such jobs there will be at most. `records` is the folder of
+    `request` is what boto3's create_processing_job, create_training_job or create_transform_job
+    takes; `times` is how many such jobs there will be at most. `records` is the folder of
     `workshop.emulator.service.sagemaker.records`: a job with the same base name there tells how
     long this one may take. Never raises for what the table does not know; it says so.
     """
@@ -85,15 +86,11 @@ def estimate(
         (group["InstanceType"], group["InstanceCount"])
         for group in resources.get("InstanceGroups") or [resources]
     ]
-    try:
-        hourly, note = sum(n * per_hour(name, region) for name, n in instances), ""
-    except WorkshopError:
-        try:
-            hourly = sum(n * per_hour(name) for name, n in instances)
-        except WorkshopError:
-            names = ", ".join(name for name, _ in instances)
-            return f"an amount that is not known here: the table has no {names}. See {PAGE}"
-        note = f" (the price in us-east-1: the table has no {region})"
+    where, note = _priced_in(region)
+    unknown = _unknown(name for name, _ in instances)
+    if unknown:
+        return unknown
+    hourly = sum(n * per_hour(name, where) for name, n in instances)
     seconds, basis = _seconds(request[f"{kind}JobName"], records)
     cost = hourly * seconds / 3600 * times
     words = " and ".join(f"{n} × {name}" for name, n in instances)
@@ -105,13 +102,65 @@ def estimate(
         spot = f" with spot's usual saving of {SPOT_SAVING:.0%}"
         cost *= 1 - SPOT_SAVING
     about = f"about ${cost:,.2f}" if cost >= 0.005 else "less than $0.01"
-    limit = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT
-    return (
+    estimated = (
         f"{about}{spot}: {words} at ${hourly:.3f} an hour{note}, "
         f"{_time(seconds)}{each} ({basis}), plus about {_time(START)} to start, which are free. "
+    )
+    if kind == "Transform":  # its request has no member for a limit (API_CreateTransformJob)
+        return f"{estimated}It has no limit of time: what it costs grows until it ends."
+    limit = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or DEFAULT_LIMIT
+    return (
+        f"{estimated}"
         f"At most ${hourly * limit / 3600 * times:,.2f}, if {'all run' if each else 'it runs'} to "
         f"{'their' if each else 'its'} limit of {_time(limit)}."
     )
+
+
+def of_endpoint(variants: Sequence[dict], region: str = "us-east-1") -> str:
+    """Say what an endpoint costs as long as it is there, in words that fit after "costs".
+
+    `variants` are the ProductionVariants of its configuration (API_ProductionVariant). Never
+    raises for what the table does not know; it says so. Of a serverless variant that is the price:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html says how it is billed.
+    """
+    where, note = _priced_in(region)
+    on_instances = [one for one in variants if "InstanceType" in one]
+    unknown = _unknown(one["InstanceType"] for one in on_instances)
+    said = []
+    if unknown:
+        said.append(f"by the hour, until it is deleted, {unknown}")
+    elif on_instances:
+        hourly, parts = 0.0, []
+        for one in on_instances:
+            each, count = per_hour(one["InstanceType"], where), one.get("InitialInstanceCount", 1)
+            hourly += each * count
+            parts.append(f"{one['VariantName']} {count} × {one['InstanceType']} at ${each:.3f}")
+        day = f"${hourly * 24:,.2f} a day"
+        said.append(f"${hourly:.3f} an hour, {day}, until it is deleted: {', '.join(parts)}{note}")
+    for one in variants:
+        if "ServerlessConfig" in one:
+            kept = one["ServerlessConfig"].get("ProvisionedConcurrency")
+            ready = f", and the {kept} that are kept ready by their time" if kept else ""
+            said.append(
+                f"{one['VariantName']} serverless: each request by its milliseconds and its "
+                f"bytes{ready}; the table has no such prices, see {PAGE}"
+            )
+    return "; ".join(said)
+
+
+def _priced_in(region: str) -> tuple[str, str]:
+    """Return the region whose prices count, and a note where that is another one."""
+    if region in regions():
+        return region, ""
+    return "us-east-1", f" (the price in us-east-1: the table has no {region})"
+
+
+def _unknown(types: Iterable[str]) -> str:
+    """Say that the price is not known, and why; "" where the table has all of these types."""
+    names = [name for name in dict.fromkeys(types) if name not in _TABLE["per_hour"]["us-east-1"]]
+    if not names:
+        return ""
+    return f"an amount that is not known here: the table has no {', '.join(names)}. See {PAGE}"
 
 
 def base_name(job: str) -> str:
@@ -122,6 +171,8 @@ def base_name(job: str) -> str:
 def _resources(request: dict) -> tuple[str, dict]:
     if "ProcessingJobName" in request:
         return "Processing", request["ProcessingResources"]["ClusterConfig"]
+    if "TransformJobName" in request:
+        return "Transform", request["TransformResources"]
     return "Training", request["ResourceConfig"]
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import uuid
 from unittest.mock import MagicMock
 
 import boto3
@@ -18,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
-from workshop.account import STACK, TAG_KEY, TAG_VALUE, identity
+from workshop.account import STACK, TAG_KEY, TAG_VALUE, clean, identity
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -211,3 +212,161 @@ def answers(monkeypatch):
         stubber.activate()
 
     return stub
+
+
+class Account:
+    """Makes things in the account, and tells which are there."""
+
+    def __init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self.sagemaker = boto3.client("sagemaker")
+        self.ecr = boto3.client("ecr")
+        self.cloudformation = boto3.client("cloudformation")
+
+    def add_tags(self, arn: str, tags: list[dict]) -> None:
+        """Tag what moto makes without tags; in the words of SageMaker's AddTags."""
+        if tags:
+            self.sagemaker.add_tags(ResourceArn=arn, Tags=tags)
+
+    def bucket(self, name: str, tags: list[dict], objects: int = 0) -> None:
+        where = {"LocationConstraint": REGION}
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)
+        if tags:
+            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+        for number in range(objects):
+            self.s3.put_object(Bucket=name, Key=f"Lab2/{number}", Body=b"x" * 1000)
+
+    def experiment(self, name: str, tags: list[dict]) -> None:
+        """Make an experiment with a trial and a component of it."""
+        create = self.sagemaker
+        self.add_tags(create.create_experiment(ExperimentName=name)["ExperimentArn"], tags)
+        trial = create.create_trial(ExperimentName=name, TrialName=f"{name}-trial")
+        self.add_tags(trial["TrialArn"], tags)
+        part = create.create_trial_component(TrialComponentName=f"{name}-part")
+        self.add_tags(part["TrialComponentArn"], tags)
+        create.associate_trial_component(
+            TrialName=f"{name}-trial", TrialComponentName=f"{name}-part"
+        )
+
+    def repository(self, name: str, tags: list[dict]) -> None:
+        self.ecr.create_repository(repositoryName=name, tags=tags)
+
+    def model(self, name: str, tags: list[dict]) -> None:
+        role = f"arn:aws:iam::{ACCOUNT}:role/R"
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, Tags=tags)
+
+    def training_job(self, name: str, tags: list[dict]) -> None:
+        self.sagemaker.create_training_job(
+            TrainingJobName=name,
+            AlgorithmSpecification={"TrainingInputMode": "File", "TrainingImage": "image"},
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/R",
+            OutputDataConfig={"S3OutputPath": "s3://sagemaker-x/"},
+            ResourceConfig={
+                "InstanceType": "ml.m5.xlarge",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+            },
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+            Tags=tags,
+        )
+
+    def endpoint(self, name: str, tags: list[dict], kind="ml.m5.xlarge", count=1) -> None:
+        """Make an endpoint with a model and a configuration, which have names of their own."""
+        self.model(f"{name}-model", tags)
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": f"{name}-model",
+            "InstanceType": kind,
+            "InitialInstanceCount": count,
+        }
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=f"{name}-config", ProductionVariants=[variant], Tags=tags
+        )
+        self.sagemaker.create_endpoint(
+            EndpointName=name, EndpointConfigName=f"{name}-config", Tags=tags
+        )
+
+    def pipeline(self, name: str, tags: list[dict], executions: int = 1) -> None:
+        self.sagemaker.create_pipeline(
+            PipelineName=name,
+            PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": []}),
+            ClientRequestToken="x" * 32,
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/R",
+            Tags=tags,
+        )
+        for _ in range(executions):
+            token = uuid.uuid4().hex
+            self.sagemaker.start_pipeline_execution(PipelineName=name, ClientRequestToken=token)
+
+    def group(self, name: str, tags: list[dict], versions: int = 2) -> None:
+        self.sagemaker.create_model_package_group(ModelPackageGroupName=name, Tags=tags)
+        for _ in range(versions):
+            self.sagemaker.create_model_package(ModelPackageGroupName=name)
+
+    def tuning_job(self, name: str, tags: list[dict]) -> None:
+        limits = {"ResourceLimits": {"MaxParallelTrainingJobs": 1}, "Strategy": "Random"}
+        self.sagemaker.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, HyperParameterTuningJobConfig=limits, Tags=tags
+        )
+
+    def transform_job(self, name: str, tags: list[dict]) -> None:
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://sagemaker-x/"}}
+        self.sagemaker.create_transform_job(
+            TransformJobName=name,
+            ModelName="any",
+            TransformInput={"DataSource": source},
+            TransformOutput={"S3OutputPath": "s3://sagemaker-x/out/"},
+            TransformResources={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+            Tags=tags,
+        )
+
+    def names(self) -> set[str]:
+        """Return the names of all there is."""
+        ask = self.sagemaker
+        found = [one["Name"] for one in self.s3.list_buckets()["Buckets"]]
+        found += [one["ExperimentName"] for one in ask.list_experiments()["ExperimentSummaries"]]
+        found += [one["TrialName"] for one in ask.list_trials()["TrialSummaries"]]
+        parts = ask.list_trial_components()["TrialComponentSummaries"]
+        found += [one["TrialComponentName"] for one in parts]
+        found += [one["ModelName"] for one in ask.list_models()["Models"]]
+        jobs = ask.list_training_jobs()["TrainingJobSummaries"]
+        found += [one["TrainingJobName"] for one in jobs]
+        found += [one["EndpointName"] for one in ask.list_endpoints()["Endpoints"]]
+        configs = ask.list_endpoint_configs()["EndpointConfigs"]
+        found += [one["EndpointConfigName"] for one in configs]
+        found += [one["PipelineName"] for one in ask.list_pipelines()["PipelineSummaries"]]
+        groups = ask.list_model_package_groups()["ModelPackageGroupSummaryList"]
+        found += [one["ModelPackageGroupName"] for one in groups]
+        tuning = ask.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+        found += [one["HyperParameterTuningJobName"] for one in tuning]
+        found += [one["repositoryName"] for one in self.ecr.describe_repositories()["repositories"]]
+        stacks = self.cloudformation.describe_stacks()["Stacks"]
+        return {*found, *(stack["StackName"] for stack in stacks)}
+
+
+@pytest.fixture
+def account(aws, monkeypatch):
+    """An account; moto's index of tags does not know repositories, and AWS's does."""
+    made = Account()
+    look = clean._look
+
+    def look_at_repositories_too(services):
+        usual = services["resourcegroupstaggingapi"].get_paginator("get_resources")
+
+        class Paginator:
+            def paginate(self, TagFilters):
+                for page in usual.paginate(TagFilters=TagFilters):
+                    for one in page["ResourceTagMappingList"]:  # moto has some ARNs in a tuple
+                        one["ResourceARN"] = one["ResourceARN"].strip("(',)")
+                    yield page
+                repositories = made.ecr.describe_repositories()["repositories"]
+                arns = [one["repositoryArn"] for one in repositories]
+                yield {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}
+
+        monkeypatch.setattr(
+            services["resourcegroupstaggingapi"], "get_paginator", lambda name: Paginator()
+        )
+        return look(services)
+
+    monkeypatch.setattr(clean, "_look", look_at_repositories_too)
+    return made

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from cfnlint.api import ManualArgs, lint_file
 from cfnlint.decode import cfn_yaml
 
 from workshop import account
-from workshop.account import identity
+from workshop.account import identity, permissions
 from workshop.paths import ROOT
 
 from .conftest import TAGS
@@ -57,6 +58,20 @@ def test_no_right_is_given_on_everything_but_what_aws_has_no_finer_word_for():
                 wide += actions
     lists = ("List", "Search", "GetResources", "GetAuthorizationToken", "BatchPutMetrics")
     assert all(action.split(":")[1].startswith(lists) for action in wide)
+
+
+@pytest.mark.parametrize("kind", permissions.ACTIONS)
+def test_the_role_may_do_what_the_labs_do(kind):
+    """In Studio a learner has this role, and pipelines have it everywhere."""
+    policy = template()["Resources"]["NotebookPolicy"]["Properties"]["PolicyDocument"]
+    allowed: set[str] = set()
+    for statement in policy["Statement"]:
+        resources = statement["Resource"]
+        resources = resources if isinstance(resources, list) else [resources]
+        names = [one["Fn::Sub"] for one in resources if isinstance(one, dict) and "Fn::Sub" in one]
+        if any(name.endswith((f":{kind}/*", "}:*")) for name in names):
+            allowed |= {*statement["Action"]}
+    assert {f"sagemaker:{action}" for action in permissions.ACTIONS[kind]} <= allowed
 
 
 def test_the_words_name_the_same_commands():

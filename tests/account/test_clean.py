@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 import re
@@ -15,7 +14,7 @@ from workshop import cli
 from workshop.account import TAG_VALUE, clean, identity
 from workshop.emulator.errors import WorkshopError
 
-from .conftest import ACCOUNT, QUERY_THROTTLED, REGION, TAGS
+from .conftest import ACCOUNT, QUERY_THROTTLED, REGION, TAGS, Account
 
 #: What does not make a thing the workshop's.
 OTHER_TAGS = (
@@ -26,103 +25,6 @@ OTHER_TAGS = (
 )
 
 
-class Account:
-    """Makes things in the account, and tells which are there."""
-
-    def __init__(self) -> None:
-        self.s3 = boto3.client("s3")
-        self.sagemaker = boto3.client("sagemaker")
-        self.ecr = boto3.client("ecr")
-        self.cloudformation = boto3.client("cloudformation")
-
-    def add_tags(self, arn: str, tags: list[dict]) -> None:
-        """Tag what moto makes without tags; in the words of SageMaker's AddTags."""
-        if tags:
-            self.sagemaker.add_tags(ResourceArn=arn, Tags=tags)
-
-    def bucket(self, name: str, tags: list[dict], objects: int = 0) -> None:
-        where = {"LocationConstraint": REGION}
-        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)
-        if tags:
-            self.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-        for number in range(objects):
-            self.s3.put_object(Bucket=name, Key=f"Lab2/{number}", Body=b"x" * 1000)
-
-    def experiment(self, name: str, tags: list[dict]) -> None:
-        """Make an experiment with a trial and a component of it."""
-        create = self.sagemaker
-        self.add_tags(create.create_experiment(ExperimentName=name)["ExperimentArn"], tags)
-        trial = create.create_trial(ExperimentName=name, TrialName=f"{name}-trial")
-        self.add_tags(trial["TrialArn"], tags)
-        part = create.create_trial_component(TrialComponentName=f"{name}-part")
-        self.add_tags(part["TrialComponentArn"], tags)
-        create.associate_trial_component(
-            TrialName=f"{name}-trial", TrialComponentName=f"{name}-part"
-        )
-
-    def repository(self, name: str, tags: list[dict]) -> None:
-        self.ecr.create_repository(repositoryName=name, tags=tags)
-
-    def model(self, name: str, tags: list[dict]) -> None:
-        role = f"arn:aws:iam::{ACCOUNT}:role/R"
-        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, Tags=tags)
-
-    def training_job(self, name: str, tags: list[dict]) -> None:
-        self.sagemaker.create_training_job(
-            TrainingJobName=name,
-            AlgorithmSpecification={"TrainingInputMode": "File", "TrainingImage": "image"},
-            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/R",
-            OutputDataConfig={"S3OutputPath": "s3://sagemaker-x/"},
-            ResourceConfig={
-                "InstanceType": "ml.m5.xlarge",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": 1,
-            },
-            StoppingCondition={"MaxRuntimeInSeconds": 60},
-            Tags=tags,
-        )
-
-    def names(self) -> set[str]:
-        """Return the names of all there is."""
-        ask = self.sagemaker
-        found = [one["Name"] for one in self.s3.list_buckets()["Buckets"]]
-        found += [one["ExperimentName"] for one in ask.list_experiments()["ExperimentSummaries"]]
-        found += [one["TrialName"] for one in ask.list_trials()["TrialSummaries"]]
-        parts = ask.list_trial_components()["TrialComponentSummaries"]
-        found += [one["TrialComponentName"] for one in parts]
-        found += [one["ModelName"] for one in ask.list_models()["Models"]]
-        jobs = ask.list_training_jobs()["TrainingJobSummaries"]
-        found += [one["TrainingJobName"] for one in jobs]
-        found += [one["repositoryName"] for one in self.ecr.describe_repositories()["repositories"]]
-        stacks = self.cloudformation.describe_stacks()["Stacks"]
-        return {*found, *(stack["StackName"] for stack in stacks)}
-
-
-@pytest.fixture
-def account(aws, monkeypatch):
-    """An account; moto's index of tags does not know repositories, and AWS's does."""
-    made = Account()
-    look = clean._look
-
-    def look_at_repositories_too(services):
-        usual = services["resourcegroupstaggingapi"].get_paginator("get_resources")
-
-        class Paginator:
-            def paginate(self, TagFilters):
-                yield from usual.paginate(TagFilters=TagFilters)
-                repositories = made.ecr.describe_repositories()["repositories"]
-                arns = [one["repositoryArn"] for one in repositories]
-                yield {"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}
-
-        monkeypatch.setattr(
-            services["resourcegroupstaggingapi"], "get_paginator", lambda name: Paginator()
-        )
-        return look(services)
-
-    monkeypatch.setattr(clean, "_look", look_at_repositories_too)
-    return made
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_what_has_no_tag_is_never_listed_and_stays(account, make_stack, capsys, seed):
     """Tagged and untagged things of all kinds, in any mixture and order."""
@@ -131,7 +33,9 @@ def test_what_has_no_tag_is_never_listed_and_stays(account, make_stack, capsys, 
         lambda name, tags: account.bucket(f"sagemaker-{name}", tags, dice.randrange(3)),
         account.experiment,
         account.repository,
-        account.model,
+        account.endpoint,
+        account.pipeline,
+        account.tuning_job,
         lambda name, tags: make_stack(f"stack-{name}", tags, f"sagemaker-of-{name}"),
     ]
     plan = [(maker, True) for maker in makers] + [(maker, False) for maker in makers]
@@ -197,37 +101,6 @@ def test_all_versions_of_an_object_go(account):
     account.s3.delete_object(Bucket="sagemaker-ours", Key="x")
     assert clean.clean(ask=None) == 0
     assert account.names() == set()
-
-
-def job_states(monkeypatch, *states: str) -> None:
-    """Have training jobs in these states, one call after the other; moto's have ended at once."""
-    usual, told = identity.client, itertools.cycle(states)
-
-    def client(session, service: str):
-        made = usual(session, service)
-        if service == "sagemaker":
-            made.describe_training_job = lambda TrainingJobName: {"TrainingJobStatus": next(told)}
-        return made
-
-    monkeypatch.setattr(identity, "client", client)
-
-
-def test_running_jobs_are_named_and_nothing_is_touched(account, make_stack, monkeypatch, capsys):
-    make_stack(tags=TAGS)
-    account.training_job("lab2-training-1", TAGS)
-    account.training_job("lab2-training-2", TAGS)
-    account.training_job("theirs", [])
-    before = account.names()
-    job_states(monkeypatch, "InProgress", "Completed")
-    with pytest.raises(WorkshopError) as told:
-        clean.clean(ask=None)
-    assert str(told.value) == (
-        "Jobs are running: lab2-training-1. Nothing was removed. Wait for their end, or stop "
-        "them, then call ./lab clean --aws again:\n"
-        "  aws sagemaker stop-training-job --training-job-name lab2-training-1 --region eu-west-1"
-    )
-    assert account.names() == before
-    assert "theirs" not in capsys.readouterr().out
 
 
 def test_records_of_ended_jobs_are_removed(account, monkeypatch, capsys):
@@ -379,7 +252,7 @@ def test_what_a_job_may_need_waits_until_the_job_can_be_asked(ours, service):
     service.answer("DescribeTrainingJob", 400, THROTTLED)
     exit_code, output = clean_it()
     assert exit_code == 1
-    assert "kept: bucket sagemaker-ours: a job that could not be asked may need it" in output
+    assert "kept: bucket sagemaker-ours: training-job lab2-training-1 may need it" in output
     assert "removed: model ours-model" in output
     service.answer_as_usual()
     assert ours.names() == {"lab2-training-1", "sagemaker-ours", "ours-stack"}

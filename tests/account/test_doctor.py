@@ -6,15 +6,16 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import boto3
 import pytest
 
-from workshop.account import doctor
+from workshop.account import doctor, identity
 from workshop.course import manifest
 from workshop.terminal import Check
 
-from .conftest import ACCOUNT, REGION
+from .conftest import ACCOUNT, REGION, TAGS
 
 #: What the labs need: AWS's name of the quota, instances at once.
 NEEDED = {
@@ -33,6 +34,45 @@ def no_images(monkeypatch, request):
     """Leave the SDK, which takes seconds to import, to the test that needs it."""
     if "images" not in request.node.name:
         monkeypatch.setattr(doctor, "_images", lambda region: [])
+
+
+class Policies:
+    """What IAM's policies say; moto has no simulation of them."""
+
+    def __init__(self) -> None:
+        self.denied: set[tuple[str, str]] = set()  # who, and which action
+        self.asked: dict[tuple[str, str], set[str]] = {}  # of which resources
+
+    def simulate(self, params: dict, **_) -> tuple[object, dict]:
+        body = params["body"]
+        who, resource = body["PolicySourceArn"], body["ResourceArns.member.1"]
+        assert body["ContextEntries.member.1.ContextKeyValues.member.1"] == identity.SERVICE
+        actions = [body[key] for key in body if key.startswith("ActionNames.member.")]
+        for action in actions:
+            self.asked.setdefault((who, action), set()).add(resource)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalDecision": "implicitDeny" if (who, action) in self.denied else "allowed",
+            }
+            for action in actions
+        ]
+        return MagicMock(status_code=200), {"EvaluationResults": results, "IsTruncated": False}
+
+
+@pytest.fixture(autouse=True)
+def policies(monkeypatch):
+    """Let everybody do everything, but for what a test takes away."""
+    played, usual = Policies(), identity.client
+
+    def client(session, service: str):
+        made = usual(session, service)
+        if service == "iam":
+            made.meta.events.register("before-call.iam.SimulatePrincipalPolicy", played.simulate)
+        return made
+
+    monkeypatch.setattr(identity, "client", client)
+    return played
 
 
 def quotas(values: dict[str, float | None] | None = None) -> dict:
@@ -61,10 +101,11 @@ def test_an_account_that_is_ready(make_stack, enough, capsys):
     told = capsys.readouterr().out
     assert told.endswith("Your account is ready: ./lab start --aws\n")
     lines = [line.split()[:2] for line in told.splitlines()[1:]]
-    assert lines[:-2] == [["ok", name] for name in ["account", "region", "role", "bucket"]] + [
-        ["ok", "quota"] for _ in NEEDED
+    assert lines[:-2] == [
+        *(["ok", name] for name in ("account", "region", "role", "permission", "permission")),
+        *(["ok", name] for name in ("bucket", *("quota" for _ in NEEDED))),
     ]
-    assert f"account  {ACCOUNT}, you are arn:aws" in told
+    assert re.search(rf"account +{ACCOUNT}, you are arn:aws", told)
     assert "SageMaker may take it" in told
 
 
@@ -130,13 +171,99 @@ def test_a_role_that_is_not_there(make_role, monkeypatch, enough, arn):
 
 def test_a_missing_permission_is_named_and_the_rest_goes_on(make_stack, answers, monkeypatch):
     make_stack()
-    answers("iam", ("get_role", "AccessDenied"))
+    answers("iam", ("get_role", "AccessDenied"), ("simulate_principal_policy", "AccessDenied"))
     answers("service-quotas", ("list_service_quotas", "AccessDeniedException"))
     checks = {check.name: check for check in doctor.checks()}
-    assert checks["role"].state == checks["quota"].state == "note"
+    assert checks["role"].state == checks["permission"].state == checks["quota"].state == "note"
+    assert "you may not iam:SimulatePrincipalPolicy" in checks["permission"].finding
     assert checks["role"].finding.startswith("not checked: you may not iam:GetRole.")
     assert "you may not servicequotas:ListServiceQuotas" in checks["quota"].finding
     assert checks["bucket"].state == "ok"
+
+
+# --- permissions
+
+USER = f"arn:aws:iam::{ACCOUNT}:user/learner"
+STACKS_ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-workshop-Role"
+
+
+@pytest.fixture
+def as_user(make_stack, monkeypatch, enough):
+    """A learner who is a user, and has the stack's role for the jobs."""
+    make_stack()
+    keys = boto3.client("iam")
+    keys.create_user(UserName="learner")
+    made = keys.create_access_key(UserName="learner")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+
+
+def test_what_you_and_the_role_may_do_is_asked_of_iam(as_user, policies):
+    assert [(check.state, check.finding) for check in found("permission")] == [
+        ("ok", "you may do all that the labs do"),
+        ("ok", "the role may do all that a pipeline does with it"),
+    ]
+    place = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
+    asked = policies.asked
+    assert asked[USER, "sagemaker:CreateEndpoint"] == {f"{place}:endpoint/workshop"}
+    assert asked[USER, "sagemaker:StartPipelineExecution"] == {f"{place}:pipeline/workshop"}
+    assert asked[STACKS_ROLE, "sagemaker:CreateTransformJob"] == {f"{place}:transform-job/workshop"}
+    assert asked[USER, "iam:PassRole"] == asked[STACKS_ROLE, "iam:PassRole"] == {STACKS_ROLE}
+    assert (STACKS_ROLE, "sagemaker:CreateEndpoint") not in asked
+
+
+def test_what_you_may_not_do_is_named(as_user, policies):
+    """It blocks the labs when their sections do it, else it is a note."""
+    policies.denied = {(USER, "sagemaker:CreateEndpoint"), (USER, "sagemaker:InvokeEndpoint")}
+    mine, _ = found("permission")
+    assert mine.state == "note"
+    assert mine.finding.startswith(
+        f"you may not sagemaker:CreateEndpoint, sagemaker:InvokeEndpoint ({USER}). Ask for that"
+    )
+    for action in ("sagemaker:CreateTrainingJob", "iam:PassRole"):
+        policies.denied = {(USER, action)}
+        mine, the_role = found("permission")
+        assert (mine.state, the_role.state) == ("FIX", "ok")
+
+
+def test_what_a_pipeline_may_not_do_with_the_role_is_named(as_user, policies):
+    policies.denied = {(STACKS_ROLE, "sagemaker:CreateProcessingJob")}
+    mine, the_role = found("permission")
+    assert (mine.state, the_role.state) == ("ok", "note")
+    assert the_role.finding.startswith("the role may not sagemaker:CreateProcessingJob (arn:")
+
+
+def test_where_you_are_the_role_it_is_asked_once(make_role, become, enough, policies):
+    role = make_role("StudioRole")
+    become(role)
+    (check,) = found("permission")
+    assert (check.state, {who for who, _ in policies.asked}) == ("ok", {role})
+
+
+def test_a_role_for_people_is_asked_by_its_own_name(
+    make_role, make_stack, become, enough, policies
+):
+    make_stack()
+    role = make_role("Admin", service="sso.amazonaws.com")
+    become(role)
+    assert len(found("permission")) == 2
+    assert {who for who, _ in policies.asked} == {role, STACKS_ROLE}
+
+
+# --- endpoints
+
+
+def test_an_endpoint_that_is_there_is_told_with_its_price(account, enough):
+    account.endpoint("digits", TAGS)
+    account.endpoint("theirs", [])
+    (check,) = found("endpoint")
+    assert check.state == "note"
+    assert check.finding.startswith("endpoint digits costs $0.257 an hour, $6.17 a day, until it")
+    assert check.finding.endswith(
+        "Delete it: aws sagemaker delete-endpoint --endpoint-name digits --region eu-west-1"
+    )
+    account.sagemaker.delete_endpoint(EndpointName="digits")
+    assert found("endpoint") == []
 
 
 # --- bucket
@@ -258,6 +385,20 @@ def test_the_default_counts_where_an_account_has_no_quota_of_its_own(aws, answer
     wanted = dict.fromkeys((name.removesuffix(" usage") for name in NEEDED), "ok")
     wanted |= {second.removesuffix(" usage"): "FIX", third.removesuffix(" usage"): "note"}
     assert states == wanted
+
+
+def test_endpoints_and_transforms_have_quotas_of_their_own():
+    """As a section says it, in AWS's words."""
+    lab = manifest.labs()[1]
+    instances = tuple(
+        manifest.Instances("ml.m5.xlarge", use) for use in ("endpoint", "transform job")
+    )
+    section = replace(lab.sections[0], instances=instances)
+    found = doctor.quotas([replace(lab, sections=(section,))])
+    assert [quota.name for quota in found] == [
+        "ml.m5.xlarge for endpoint usage",
+        "ml.m5.xlarge for transform job usage",
+    ]
 
 
 # --- images

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from unittest.mock import MagicMock
 
 import boto3
 import botocore.handlers
@@ -34,6 +35,16 @@ PROCESSING = {
     },
     "AppSpecification": {"ImageUri": "image"},
     "RoleArn": ROLE,
+}
+
+TRANSFORM = {
+    "TransformJobName": "lab4-transform",
+    "ModelName": "digits",
+    "TransformInput": {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://sagemaker-x/"}}
+    },
+    "TransformOutput": {"S3OutputPath": "s3://sagemaker-x/out/"},
+    "TransformResources": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
 }
 
 
@@ -78,6 +89,81 @@ def test_jobs_are_tagged_and_priced_before_they_start(hooked, capsys):
     arn = client.create_processing_job(**PROCESSING)["ProcessingJobArn"]
     assert tags(client, arn) == TAGS
     assert seen[0].startswith("Processing job lab2-preprocessing will cost about $0.02: 2 × ml.m5.")
+    seen.clear()
+    arn = client.create_transform_job(**TRANSFORM)["TransformJobArn"]
+    assert tags(client, arn) == TAGS
+    assert seen[0].startswith("Transform job lab4-transform will cost about $0.02: 1 × ml.m5.xlar")
+    assert seen[0].endswith("It has no limit of time: what it costs grows until it ends.\n")
+
+
+def make_configuration(client, name: str, *variants: tuple[str, str, int]) -> None:
+    client.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                "VariantName": variant,
+                "ModelName": "digits",
+                "InstanceType": kind,
+                "InitialInstanceCount": count,
+            }
+            for variant, kind, count in variants
+        ],
+    )
+
+
+def test_what_an_endpoint_costs_is_said_before_it_starts(hooked, capsys):
+    """Also when it gets another configuration, made by whomever."""
+    client = hooked.client("sagemaker")
+    client.create_model(ModelName="digits", ExecutionRoleArn=ROLE)
+    make_configuration(client, "one", ("AllTraffic", "ml.m5.xlarge", 1))
+    make_configuration(client, "two", ("A", "ml.m5.large", 2), ("B", "ml.c5.xlarge", 1))
+    assert capsys.readouterr().out == ""
+    seen = []
+    client.meta.events.register(
+        "before-send.sagemaker.CreateEndpoint",
+        lambda **_: seen.append(capsys.readouterr().out),
+        unique_id="first",
+    )
+    arn = client.create_endpoint(EndpointName="digits", EndpointConfigName="one")["EndpointArn"]
+    assert tags(client, arn) == TAGS
+    assert seen == [
+        "Endpoint digits will cost $0.257 an hour, $6.17 a day, until it is deleted: AllTraffic "
+        "1 × ml.m5.xlarge at $0.257\n"
+    ]
+    client.meta.events.register(  # which moto does not have
+        "before-call.sagemaker.UpdateEndpoint", lambda **_: (MagicMock(status_code=200), {})
+    )
+    client.update_endpoint(EndpointName="digits", EndpointConfigName="two")
+    assert capsys.readouterr().out == (
+        "Endpoint digits will cost $0.486 an hour, $11.66 a day, until it is deleted: A 2 × "
+        "ml.m5.large at $0.128, B 1 × ml.c5.xlarge at $0.230\n"
+    )
+
+
+def test_an_endpoint_whose_configuration_cannot_be_read(hooked, capsys):
+    """AWS says what is wrong with it; the price is said to be unknown."""
+    client = hooked.client("sagemaker")
+    with pytest.raises(client.exceptions.ClientError, match="Could not find"):
+        client.create_endpoint(EndpointName="digits", EndpointConfigName="gone")
+    told = capsys.readouterr().out
+    assert told.startswith("Endpoint digits will cost an amount that is not known here, until it")
+    assert "DescribeEndpointConfig" in told
+
+
+def test_that_a_pipeline_starts_jobs_which_cost_is_said(hooked, capsys):
+    client = hooked.client("sagemaker")
+    arn = client.create_pipeline(
+        PipelineName="digits",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": []}),
+        ClientRequestToken="x" * 32,
+        RoleArn=ROLE,
+    )["PipelineArn"]
+    assert tags(client, arn) == TAGS
+    client.start_pipeline_execution(PipelineName="digits", ClientRequestToken="y" * 32)
+    assert capsys.readouterr().out == (
+        "The jobs of pipeline digits will cost money: AWS starts them, so their price is not said "
+        "here\n"
+    )
 
 
 def test_an_unknown_type_is_said_to_be_unknown(hooked, capsys):
@@ -166,8 +252,12 @@ def test_the_next_estimate_knows_how_long_the_job_took(hooked, tmp_path):
             "ProcessingEndTime": began + timedelta(seconds=70),
         },
         "TrainingJob": {"TrainingTimeInSeconds": 200},
+        "TransformJob": {
+            "TransformStartTime": began,
+            "TransformEndTime": began + timedelta(seconds=240),
+        },
     }
-    requests = {"ProcessingJob": PROCESSING, "TrainingJob": TRAINING}
+    requests = {"ProcessingJob": PROCESSING, "TrainingJob": TRAINING, "TransformJob": TRANSFORM}
     for state in ("InProgress", "Completed"):
         for kind, times in jobs.items():
             told = times | {f"{kind}Status": state, f"{kind}Name": requests[kind][f"{kind}Name"]}
@@ -178,6 +268,7 @@ def test_the_next_estimate_knows_how_long_the_job_took(hooked, tmp_path):
         assert all(("last time" in one) == (state == "Completed") for one in known)
     assert "1 min (as lab2-preprocessing took there" in known[0]
     assert "3 min (as lab2-training took there" in known[1]
+    assert "4 min (as lab4-transform took there" in known[2]
 
 
 SCRIPT = """\

@@ -205,7 +205,7 @@ def test_a_section_and_the_names_of_jobs(read, tmp_path):
         ('needs = ["1.1"]', "needs = [1.1]", "needs[0] is 1.1, expected text in quotes."),
         ('needs = ["1.1"]', 'needs = "1.1"', "needs is '1.1', expected a list"),
         ('version = "3.5"', "version = 3.5", "version is 3.5, expected text in quotes."),
-        ('use = "processing job"', 'use = "endpoint"', "use is 'endpoint', expected 'processing"),
+        ('use = "processing job"', 'use = "notebook"', "use is 'notebook', expected 'processing"),
         ('type = "ml.m5.xlarge"', 'type = "m5.xlarge"', "type is 'm5.xlarge', expected"),
         ('" }]', '", at_once = "3" }]', "at_once is '3', expected a whole number."),
         ('" }]', '", optional = 1 }]', "optional is 1, expected true or false."),

@@ -114,6 +114,55 @@ def test_each_notebook_has_its_own_local(make_course, capsys, monkeypatch, aws):
     assert found == (["False", "False"] if aws else ["False", "True"])
 
 
+LEAVES_AN_ENDPOINT = """\
+# %%
+import io, tarfile
+from workshop.emulator.client import daemon
+from workshop.emulator.settings import ACCOUNT, ROLE
+
+script = b"def model_fn(folder): return folder"
+packed = io.BytesIO()
+with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+    entry = tarfile.TarInfo("code/inference.py")
+    entry.size = len(script)
+    tar.addfile(entry, io.BytesIO(script))
+s3, sagemaker = daemon.client("s3"), daemon.client("sagemaker")
+s3.create_bucket(Bucket="sagemaker-left")
+s3.put_object(Bucket="sagemaker-left", Key="model.tar.gz", Body=packed.getvalue())
+image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+container = {
+    "Image": image,
+    "ModelDataUrl": "s3://sagemaker-left/model.tar.gz",
+    "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+}
+role = f"arn:aws:iam::{ACCOUNT}:role/service-role/{ROLE}"
+sagemaker.create_model(ModelName="left", ExecutionRoleArn=role, PrimaryContainer=container)
+variant = {"VariantName": "AllTraffic", "ModelName": "left"}
+variant |= {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+sagemaker.create_endpoint_config(EndpointConfigName="left", ProductionVariants=[variant])
+sagemaker.create_endpoint(EndpointName="left", EndpointConfigName="left")
+sagemaker.get_waiter("endpoint_in_service").wait(
+    EndpointName="left", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+)
+"""
+
+
+@pytest.mark.slow
+def test_an_endpoint_that_a_notebook_leaves_is_told(make_course, capsys):
+    """Here it costs nothing; on AWS it would, by the hour."""
+    root = write_final(make_course(**{"1-one": LEAVES_AN_ENDPOINT, "2-two": TWO}))
+    try:
+        assert run.run(["lab1"], root=root) == 0
+    finally:
+        daemon.client("sagemaker").delete_endpoint(EndpointName="left")
+    told = capsys.readouterr().out
+    assert told.endswith(
+        "Endpoints that are still in service: left. On AWS each costs money by the hour, until it "
+        "is deleted.\n"
+    )
+    assert "left" not in run._endpoints()
+
+
 def test_a_lab_without_jobs_does_not_run_in_an_account(make_course):
     root = write_final(make_course(**{"1-one": ONE}))
     with pytest.raises(WorkshopError, match="starts no job on SageMaker"):

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from workshop.emulator.service.sagemaker import operations
+
 from .conftest import ROLE
 
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -131,6 +133,24 @@ class Row:
     words: str
     """A part of AWS's message."""
     code: str = "ValidationException"
+
+
+def judge_refused(row: Row, request: dict, world: object) -> None:
+    """A request that a row changes is refused: with AWS's words, what to do, and unchanged."""
+    before = copy.deepcopy(request)
+    problem = operations.check(row.operation, request, world)
+    assert problem is not None
+    assert (problem.code, problem.field) == (row.code, row.field)
+    words, mend = problem.message.split("\n", 1)
+    assert row.words in words, problem.message
+    assert mend.startswith(f"{row.field}: ")
+    assert request == before
+
+
+def judge_accepted(row: Row, request: dict, world: object) -> None:
+    """Its neighbor is not."""
+    problem = operations.check(row.operation, request, world)
+    assert problem is None, problem.message
 
 
 ROWS: list[Row] = []

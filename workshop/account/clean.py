@@ -6,18 +6,26 @@ asked once more before a thing is listed. What has no tag is never seen here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from workshop import terminal
-from workshop.account import TAG_KEY, TAG_VALUE, identity
+from workshop.account import TAG_KEY, TAG_VALUE, endpoints, identity
 from workshop.emulator.errors import WorkshopError
 
-#: What is removed, and in which order: what uses something goes before it.
+#: What is removed, and in which order: what costs money goes first, and what uses something before
+#: it. Of a batch transform AWS keeps the record: it is only stopped.
 ORDER = (
     "endpoint",
+    "pipeline",
+    "hyper-parameter-tuning-job",
+    "transform-job",
     "endpoint-config",
     "model",
+    "model-package",
+    "model-package-group",
     "experiment-trial-component",
     "experiment-trial",
     "experiment",
@@ -31,8 +39,44 @@ ORDER = (
 #: Objects that one request may name (S3, DeleteObjects).
 _AT_ONCE = 1000
 
-_JOBS = ("training-job", "processing-job")
-_ENDED = ("Completed", "Failed", "Stopped")
+#: How long AWS may take until all that ran has ended, and how often it is asked, in seconds. A job
+#: has 120 seconds to end by itself (StopTrainingJob).
+_PATIENCE, _PAUSE = 600.0, 5.0
+
+
+class _Job(NamedTuple):
+    """How boto3 calls what there is to do with a kind of jobs, and AWS the members of one."""
+
+    describe: str
+    stop: str
+    name: str
+    status: str
+
+
+_JOBS = {
+    "hyper-parameter-tuning-job": _Job(
+        "describe_hyper_parameter_tuning_job",
+        "stop_hyper_parameter_tuning_job",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
+    "transform-job": _Job(
+        "describe_transform_job", "stop_transform_job", "TransformJobName", "TransformJobStatus"
+    ),
+    "training-job": _Job(
+        "describe_training_job", "stop_training_job", "TrainingJobName", "TrainingJobStatus"
+    ),
+    "processing-job": _Job(
+        "describe_processing_job",
+        "stop_processing_job",
+        "ProcessingJobName",
+        "ProcessingJobStatus",
+    ),
+}
+_IN_PROGRESS = ("InProgress", "Executing", "Stopping")
+#: What may run, and what that may need: its configuration, its data, its role.
+_LIVE = ("endpoint", "pipeline", *_JOBS)
+_NEEDED = ("endpoint-config", "bucket", "stack")
 
 
 @dataclass
@@ -43,6 +87,7 @@ class Thing:
     what: str
     name: str
     holds: str = ""
+    costs: str = ""  # of an endpoint, in one line
     running: bool = False
     parts: frozenset[str] = frozenset()  # of a stack
     stack: str = ""  # of a bucket that goes with one of the list
@@ -55,6 +100,7 @@ class _Account:
 
     session: object
     _clients: dict = field(default_factory=dict)
+    deadline: float = 0.0  # for what was told to stop (time.monotonic)
 
     def __getitem__(self, service: str):
         if service not in self._clients:
@@ -65,7 +111,7 @@ class _Account:
 def clean(ask: Callable[[str], bool] | None) -> int:
     """List what has the tag, ask, and remove it; return the exit status.
 
-    `ask` None means yes. Raises WorkshopError when AWS cannot be asked, and while tagged jobs run.
+    `ask` None means yes. What runs is stopped first. Raises WorkshopError when AWS cannot be asked.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -84,23 +130,29 @@ def clean(ask: Callable[[str], bool] | None) -> int:
     known = [thing for thing in things if thing.what in ORDER]
     console = terminal.console()
     print(f"With the tag {TAG_KEY}={TAG_VALUE} in {where}:\n")
+    for thing in [thing for thing in known if thing.costs]:
+        console.print(f"COSTS MONEY NOW: {thing.costs}\n", style="FIX")
     if known:
         rows = [[thing.what, thing.name, _holds(thing)] for thing in known]
         terminal.print_table(console, ["What", "Name", "Holds"], rows)
     for thing in [thing for thing in things if thing.what not in ORDER]:
         left = f" ({_holds(thing)})" if thing.unknown else ""
         print(f"Left alone; it goes with its stack, or by hand: {thing.arn}{left}")
-    _refuse_while_jobs_run(known, region)
     unknown = [thing for thing in things if thing.unknown]
-    doomed = _doomed(known)
+    doomed = [thing for thing in known if not thing.unknown]
+    running = [thing for thing in doomed if thing.running]
     if unknown:
         print(f"\n{len(unknown)} of these could not be asked, so they stay, if they are there.")
-    if doomed and ask and not ask("Remove all of the list?" if not unknown else "Remove the rest?"):
+    first = "Stop what runs, and remove" if running else "Remove"
+    if doomed and ask and not ask(f"{first} {'the rest' if unknown else 'all of the list'}?"):
         return 1
-    failed = sum(not _remove(aws, thing) for thing in doomed)
+    for thing in running:
+        _stop(aws, thing)
+    aws.deadline = time.monotonic() + _PATIENCE
+    all_gone = _remove_all(aws, known)
     if unknown:
         print("Something may be left. Call ./lab clean --aws again in a minute.")
-    return 1 if failed or unknown else 0
+    return 0 if all_gone and not unknown else 1
 
 
 # --- looking -----------------------------------------------------------------------------------
@@ -130,6 +182,8 @@ def _thing(arn: str) -> Thing:
         return Thing(arn, "bucket", resource)
     if service == "cloudformation":
         name = name.partition("/")[0]  # its id follows
+    if what == "pipeline" and "/" in name:
+        return Thing(arn, "", name)  # an execution, which goes with its pipeline
     return Thing(arn, what if service in ("sagemaker", "ecr", "cloudformation") else "", name)
 
 
@@ -145,6 +199,8 @@ def _is_there(aws: _Account, thing: Thing) -> bool:
         if not _has_tag(aws, thing):
             return False
         _describe(aws, thing)
+        if thing.what == "transform-job" and not thing.running:
+            return False  # AWS has no DeleteTransformJob: the record stays, and costs nothing
     except (BotoCoreError, ClientError) as error:
         if identity.denied(error):
             raise
@@ -184,8 +240,21 @@ def _bucket_tags(aws: _Account, name: str) -> list[dict]:
 
 
 def _describe(aws: _Account, thing: Thing) -> None:
-    """Note what a thing holds, and whether a job still runs."""
+    """Note what a thing holds, costs, whether it runs, and its name: an ARN may write it small."""
     match thing.what:
+        case "endpoint":
+            found = endpoints.read(aws["sagemaker"], thing.name)
+            thing.name, thing.holds = found.name, found.status
+            thing.costs = found.line() if found.costs else ""
+        case "pipeline":
+            found = aws["sagemaker"].describe_pipeline(PipelineName=thing.name)
+            thing.name = found["PipelineName"]
+            statuses = [status for _, status in _executions(aws, thing)]
+            count = sum(status in _IN_PROGRESS for status in statuses)
+            thing.holds = _count(len(statuses), "execution") + (f", {count} running" * bool(count))
+            thing.running = bool(count)
+        case "model-package-group":
+            thing.holds = _count(len(_packages(aws, thing)), "version")
         case "bucket":
             sizes = [one.get("Size", 0) for one in _versions(aws, thing.name)]
             thing.holds = f"{_count(len(sizes), 'object')}, {_size(sum(sizes))}"
@@ -195,14 +264,31 @@ def _describe(aws: _Account, thing: Thing) -> None:
             thing.holds = f"{_count(len(sizes), 'image')}, {_size(sum(sizes))}"
         case "stack":
             thing.parts = _parts(aws, thing)
-        case "training-job":
-            job = aws["sagemaker"].describe_training_job(TrainingJobName=thing.name)
-            thing.holds = job["TrainingJobStatus"]
-            thing.running = thing.holds not in _ENDED
-        case "processing-job":
-            job = aws["sagemaker"].describe_processing_job(ProcessingJobName=thing.name)
-            thing.holds = job["ProcessingJobStatus"]
-            thing.running = thing.holds not in _ENDED
+        case what if what in _JOBS:
+            job = _JOBS[what]
+            found = getattr(aws["sagemaker"], job.describe)(**{job.name: thing.name})
+            thing.name, thing.holds = found[job.name], found[job.status]
+            thing.running = thing.holds in _IN_PROGRESS
+
+
+def _executions(aws: _Account, pipeline: Thing) -> list[tuple[str, str]]:
+    """Return the executions of a pipeline: ARN and status."""
+    pages = aws["sagemaker"].get_paginator("list_pipeline_executions")
+    return [
+        (one["PipelineExecutionArn"], one["PipelineExecutionStatus"])
+        for page in pages.paginate(PipelineName=pipeline.name)
+        for one in page["PipelineExecutionSummaries"]
+    ]
+
+
+def _packages(aws: _Account, group: Thing) -> list[str]:
+    """Return the ARNs of the model packages in a group."""
+    pages = aws["sagemaker"].get_paginator("list_model_packages")
+    return [
+        one["ModelPackageArn"]
+        for page in pages.paginate(ModelPackageGroupName=group.name)
+        for one in page["ModelPackageSummaryList"]
+    ]
 
 
 def _versions(aws: _Account, bucket: str) -> list[dict]:
@@ -223,31 +309,63 @@ def _parts(aws: _Account, stack: Thing) -> frozenset[str]:
     )
 
 
-def _refuse_while_jobs_run(things: list[Thing], region: str) -> None:
-    """A running job needs its bucket and its role. Raises WorkshopError."""
-    running = [thing for thing in things if thing.running]
-    if running:
-        commands = "".join(
-            f"\n  aws sagemaker stop-{job.what} --{job.what}-name {job.name} --region {region}"
-            for job in running
-        )
-        raise WorkshopError(
-            f"Jobs are running: {', '.join(job.name for job in running)}. Nothing was removed. "
-            f"Wait for their end, or stop them, then call ./lab clean --aws again:{commands}"
-        )
+# --- stopping ----------------------------------------------------------------------------------
 
 
-def _doomed(things: list[Thing]) -> list[Thing]:
-    """Return what may be removed: of what is known, all that no job may need."""
-    unsure = any(thing.unknown and thing.what in _JOBS for thing in things)
-    needed = ("bucket", "stack") if unsure else ()
-    for thing in things:
-        if thing.what in needed and not thing.unknown:
-            print(f"kept: {thing.what} {thing.name}: a job that could not be asked may need it")
-    return [thing for thing in things if not thing.unknown and thing.what not in needed]
+def _stop(aws: _Account, thing: Thing) -> None:
+    """Tell what runs to stop; it may have ended meanwhile, or been stopped with what started it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    sagemaker = aws["sagemaker"]
+    try:
+        if thing.what == "pipeline":
+            for arn, status in _executions(aws, thing):
+                if status == "Executing":
+                    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
+        else:
+            _describe(aws, thing)
+            if thing.holds != "InProgress":
+                return
+            job = _JOBS[thing.what]
+            getattr(sagemaker, job.stop)(**{job.name: thing.name})
+    except (BotoCoreError, ClientError) as error:
+        thing.unknown = identity.explain(error)  # so it stays, and what it may need
+        print(f"not stopped: {thing.what} {thing.name}: {thing.unknown}")
+    else:
+        print(f"stopping: {thing.what} {thing.name}")
+
+
+def _has_ended(aws: _Account, thing: Thing) -> bool:
+    """Wait until what was told to stop has ended; tell whether it has."""
+    while thing.running:
+        _describe(aws, thing)
+        if thing.running:
+            if time.monotonic() > aws.deadline:
+                return False
+            time.sleep(_PAUSE)
+    return True
 
 
 # --- removing ----------------------------------------------------------------------------------
+
+
+def _remove_all(aws: _Account, things: Sequence[Thing]) -> bool:
+    """Remove what could be asked, and tell whether all is gone.
+
+    What may run, and is not known to be gone, keeps what it may need. An endpoint even needs its
+    role to be deleted (API_DeleteEndpoint).
+    """
+    left = next((thing for thing in things if thing.unknown and thing.what in _LIVE), None)
+    all_gone = True
+    for thing in things:
+        if thing.unknown:
+            all_gone = False
+        elif left and thing.what in _NEEDED:
+            print(f"kept: {thing.what} {thing.name}: {left.what} {left.name} may need it")
+        elif not _remove(aws, thing):
+            all_gone = False
+            left = left or (thing if thing.what in _LIVE else None)
+    return all_gone
 
 
 def _remove(aws: _Account, thing: Thing) -> bool:
@@ -257,19 +375,39 @@ def _remove(aws: _Account, thing: Thing) -> bool:
     if thing.what == "stack":
         print(f"stack {thing.name}: AWS is at it; this takes a minute, with a domain ten ...")
     try:
+        if not _has_ended(aws, thing):
+            print(f"not removed: {thing.what} {thing.name}: it still runs. Call this again later.")
+            return False
         _REMOVE[thing.what](aws, thing)
-    except WaiterError:
-        print(
-            f"not removed: stack {thing.name}. See why: aws cloudformation describe-stack-events "
-            f"--stack-name {thing.name}"
-        )
+    except WaiterError as error:
+        see = "Call this again later."
+        if thing.what == "stack":
+            events = "aws cloudformation describe-stack-events --stack-name"
+            see = f"See why: {events} {thing.name}"
+        print(f"not removed: {thing.what} {thing.name}: {error}. {see}")
         return False
     except (BotoCoreError, ClientError) as error:
         print(f"not removed: {thing.what} {thing.name}: {identity.explain(error)}")
         return False
     how = f"emptied; it goes with the stack {thing.stack}" if thing.stack else "removed"
+    how = "stopped" if thing.what == "transform-job" else how
     print(f"{how}: {thing.what} {thing.name}")
     return True
+
+
+def _remove_endpoint(aws: _Account, endpoint: Thing) -> None:
+    sagemaker = aws["sagemaker"]
+    if endpoint.holds != "Deleting":
+        sagemaker.delete_endpoint(EndpointName=endpoint.name)
+    waiter = sagemaker.get_waiter("endpoint_deleted")
+    waiter.wait(EndpointName=endpoint.name, WaiterConfig={"Delay": 5, "MaxAttempts": 120})
+
+
+def _remove_group(aws: _Account, group: Thing) -> None:
+    """A group that has versions cannot be deleted."""
+    for arn in _packages(aws, group):
+        aws["sagemaker"].delete_model_package(ModelPackageName=arn)
+    aws["sagemaker"].delete_model_package_group(ModelPackageGroupName=group.name)
 
 
 def _remove_component(aws: _Account, component: Thing) -> None:
@@ -320,9 +458,18 @@ def _by_name(service: str, operation: str, parameter: str, **more) -> Callable:
 
 
 _REMOVE: dict[str, Callable[[_Account, Thing], object]] = {
-    "endpoint": _by_name("sagemaker", "delete_endpoint", "EndpointName"),
+    "endpoint": _remove_endpoint,
+    "pipeline": _by_name("sagemaker", "delete_pipeline", "PipelineName"),
+    "hyper-parameter-tuning-job": _by_name(
+        "sagemaker", "delete_hyper_parameter_tuning_job", "HyperParameterTuningJobName"
+    ),
+    "transform-job": lambda *_: None,  # it was stopped, and that is all AWS has for it
     "endpoint-config": _by_name("sagemaker", "delete_endpoint_config", "EndpointConfigName"),
     "model": _by_name("sagemaker", "delete_model", "ModelName"),
+    "model-package": lambda aws, thing: aws["sagemaker"].delete_model_package(
+        ModelPackageName=thing.arn
+    ),
+    "model-package-group": _remove_group,
     "experiment-trial-component": _remove_component,
     "experiment-trial": _remove_trial,
     "experiment": _by_name("sagemaker", "delete_experiment", "ExperimentName"),

@@ -58,8 +58,9 @@ def describe(account: identity.Account) -> str:
         f"region   {account.region}\n"
         f"role     {role}\n"
         f"bucket   {account.bucket} ({account.bucket_from})\n"
-        f"Each job's price is estimated before it starts (prices of {prices.DATE}). What it did "
-        f"cost:\nBilling, Cost Explorer, tag {TAG_KEY}={TAG_VALUE}. See and remove what was made: "
+        f"What a job may cost, and an endpoint by the hour, is said before it starts (prices of "
+        f"{prices.DATE}). What it did cost:\n"
+        f"Billing, Cost Explorer, tag {TAG_KEY}={TAG_VALUE}. See and remove what was made: "
         "./lab clean --aws"
     )
 

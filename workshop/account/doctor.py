@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from workshop import prices, terminal
-from workshop.account import DEPLOY, identity
+from workshop.account import DEPLOY, endpoints, identity, permissions
 from workshop.account.identity import Account
 from workshop.course import manifest
 from workshop.emulator.errors import WorkshopError
@@ -50,7 +50,13 @@ def checks() -> list[Check]:
         Check("account", "ok", f"{account.number}, you are {account.caller}"),
         _region(region),
     ]
-    for name, look in (("role", _role), ("bucket", _bucket), ("quota", _quotas)):
+    for name, look in (
+        ("role", _role),
+        ("permission", _permissions),
+        ("bucket", _bucket),
+        ("quota", _quotas),
+        ("endpoint", _endpoints),
+    ):
         found += _guarded(name, look, session, account)
     return [*found, *_images(region)]
 
@@ -75,6 +81,9 @@ def _one_line(text: str) -> str:
 _PERMISSIONS = {
     "HeadBucket": "s3:ListBucket",
     "GetRole": "iam:GetRole",
+    "SimulatePrincipalPolicy": "iam:SimulatePrincipalPolicy",
+    "GetResources": "tag:GetResources",
+    "DescribeEndpoint": "sagemaker:DescribeEndpoint",
     "ListServiceQuotas": "servicequotas:ListServiceQuotas",
     "ListAWSDefaultServiceQuotas": "servicequotas:ListAWSDefaultServiceQuotas",
 }
@@ -139,6 +148,42 @@ def _with_sagemaker(policy: dict) -> dict:
     }
     old = statements if isinstance(statements, list) else [statements]
     return {"Version": "2012-10-17", **policy, "Statement": [*old, ours]}
+
+
+def _permissions(session, account: Account) -> Iterator[Check]:
+    """May the learner do what the labs do, and the role what a pipeline does with it?"""
+    if not account.role:
+        return  # said before
+    learner = identity.principal(session, account)
+    people = [(account.role, "the role", permissions.OF_PIPELINES)]
+    if learner == account.role:
+        people = [(learner, "you", permissions.ACTIONS)]
+    elif learner:
+        people.insert(0, (learner, "you", permissions.ACTIONS))
+    sections = _sections(manifest.labs())
+    uses = {one.use.removeprefix("spot ") for section in sections for one in section.instances}
+    needed = {use.replace(" ", "-") for use in uses} | {"role"}
+    for arn, name, actions in people:
+        missing = permissions.missing(session, account, arn, actions)
+        if missing:
+            denied = ", ".join(action for _, action in missing)
+            blocks = name == "you" and any(kind in needed for kind, _ in missing)
+            finding = (
+                f"{name} may not {denied} ({arn}). Ask for that, or compare infra/workshop.yaml"
+            )
+            yield Check("permission", "FIX" if blocks else "note", finding)
+        else:
+            what = "all that the labs do" if name == "you" else "all that a pipeline does with it"
+            yield Check("permission", "ok", f"{name} may do {what}")
+
+
+def _endpoints(session, account: Account) -> Iterator[Check]:
+    """An endpoint that somebody forgot costs money all day."""
+    for one in endpoints.find(session):
+        remove = (
+            f"aws sagemaker delete-endpoint --endpoint-name {one.name} --region {account.region}"
+        )
+        yield Check("endpoint", "note", f"{one.line()}. Delete it: {remove}")
 
 
 def _bucket(session, account: Account) -> Iterator[Check]:

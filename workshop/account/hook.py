@@ -4,7 +4,7 @@ Imported at the start of each Python that has ``WORKSHOP_AWS`` in its environmen
 (``workshop.startup``); so it must be quick. Requests go where they would go without it. It
 
 1. tags what is made (``TAG_KEY``), so that ``./lab clean --aws`` finds it, and nothing else;
-2. prints the estimated price of a job before it starts;
+2. prints the price of a job, or of an hour of an endpoint, before it starts;
 3. lets ``sagemaker.get_execution_role()`` and ``default_bucket()`` find the role and the bucket
    of the workshop's stack, named by ``WORKSHOP_ROLE`` and ``WORKSHOP_BUCKET``;
 4. has local endpoints fail at once where the stand-in for Docker cannot serve them
@@ -22,7 +22,11 @@ import wrapt
 from workshop.account import TAG_KEY, TAG_VALUE
 
 _CONFIG = "HyperParameterTuningJobConfig"
-_JOBS = {"CreateProcessingJob": "Processing", "CreateTrainingJob": "Training"}
+_JOBS = {
+    "CreateProcessingJob": "Processing",
+    "CreateTrainingJob": "Training",
+    "CreateTransformJob": "Transform",
+}
 
 
 def _add_tag(params: dict, model, **_) -> None:
@@ -48,6 +52,33 @@ def _say_price(params: dict, model, context: dict, **_) -> None:
     except (KeyError, TypeError):
         return  # the request is incomplete: botocore says what is missing
     print(f"{kind} job {params[f'{kind}JobName']} will cost {price}", flush=True)
+
+
+def _say_price_of_endpoint(params: dict, context: dict, **_) -> None:
+    """Say what an endpoint will cost: its configuration, which AWS has, tells on what it runs."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from workshop import prices
+
+    name, config = params.get("EndpointName"), params.get("EndpointConfigName")
+    if not (name and config):
+        return  # the request is incomplete: botocore says what is missing
+    region = context["client_region"]
+    try:
+        sagemaker = boto3.Session().client("sagemaker", region_name=region)
+        found = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+        price = prices.of_endpoint(found["ProductionVariants"], region)
+    except (BotoCoreError, ClientError) as error:
+        price = f"an amount that is not known here, until it is deleted: {error}"
+    print(f"Endpoint {name} will cost {price}", flush=True)
+
+
+def _say_that_steps_cost(params: dict, **_) -> None:
+    if "PipelineName" in params:
+        name = params["PipelineName"]
+        words = "AWS starts them, so their price is not said here"
+        print(f"The jobs of pipeline {name} will cost money: {words}", flush=True)
 
 
 def _say_price_of_tuning(params: dict, context: dict, **_) -> None:
@@ -89,13 +120,21 @@ def _remember_time(parsed: dict, model, **_) -> None:
         name, seconds = parsed["TrainingJobName"], parsed.get("TrainingTimeInSeconds")
     elif parsed.get("ProcessingJobStatus") == "Completed":
         name = parsed["ProcessingJobName"]
-        began, ended = parsed.get("ProcessingStartTime"), parsed.get("ProcessingEndTime")
-        seconds = (ended - began).total_seconds() if began and ended else None
+        seconds = _seconds(parsed, "ProcessingStartTime", "ProcessingEndTime")
+    elif parsed.get("TransformJobStatus") == "Completed":
+        name = parsed["TransformJobName"]
+        seconds = _seconds(parsed, "TransformStartTime", "TransformEndTime")
     else:
         return
     records = os.environ.get("WORKSHOP_RECORDS")
     if records and seconds:
         prices.remember(name, seconds, Path(records))
+
+
+def _seconds(parsed: dict, began: str, ended: str) -> float | None:
+    if parsed.get(began) and parsed.get(ended):
+        return (parsed[ended] - parsed[began]).total_seconds()
+    return None
 
 
 def _find_role_and_bucket(session_module) -> None:
@@ -144,8 +183,12 @@ def _add_handlers(handlers) -> None:
         ("before-parameter-build.ecr.CreateRepository", _add_tag),
         *((f"before-parameter-build.sagemaker.{name}", _say_price) for name in _JOBS),
         ("before-parameter-build.sagemaker.CreateHyperParameterTuningJob", _say_price_of_tuning),
+        ("before-parameter-build.sagemaker.CreateEndpoint", _say_price_of_endpoint),
+        ("before-parameter-build.sagemaker.UpdateEndpoint", _say_price_of_endpoint),
+        ("before-parameter-build.sagemaker.StartPipelineExecution", _say_that_steps_cost),
         ("after-call.sagemaker.DescribeTrainingJob", _remember_time),
         ("after-call.sagemaker.DescribeProcessingJob", _remember_time),
+        ("after-call.sagemaker.DescribeTransformJob", _remember_time),
     ]
 
 

@@ -120,6 +120,20 @@ def whoami(session: boto3.Session) -> dict:
         raise WorkshopError(explain(error)) from None
 
 
+def principal(session: boto3.Session, account: Account) -> str:
+    """Return the ARN of the user or role whose policies say what the caller may do.
+
+    "" for the root user, who may do everything, and for others that IAM has no policies of. Raises
+    what botocore does where IAM may not be asked.
+    """
+    if account.role_from == "you":
+        return account.role
+    assumed = _ASSUMED_ROLE.match(account.caller)
+    if assumed:
+        return client(session, "iam").get_role(RoleName=assumed["name"])["Role"]["Arn"]
+    return account.caller if ":user/" in account.caller else ""
+
+
 def trusts_sagemaker(policy: dict) -> bool:
     """Tell whether a role's trust policy lets SageMaker take the role.
 

@@ -67,7 +67,8 @@ class Instances:
     """What a section's jobs run on, where they do not run in local mode."""
 
     type: Annotated[str, Field(pattern=r"^ml\.")]
-    use: Literal["processing job", "training job", "spot training job", "transform job", "endpoint"]  # as AWS's quotas say it
+    #: In the words of AWS's quotas.
+    use: Literal["processing job", "training job", "spot training job", "transform job", "endpoint"]
     at_once: _Number = 1
     optional: Annotated[bool, Field(strict=True)] = False  # only a bonus needs them
 

@@ -58,7 +58,8 @@ def text() -> str:
         "## Played: other services",
         "",
         f"{services}. They keep what they are told, over",
-        "restarts too. All other services of AWS are refused, and so are",
+        "restarts too, but for the messages of SQS's queues. All other services of AWS are",
+        "refused, and so are",
         f"{' and '.join(f'`{name}`' for name in operations.CONSTANT)} of STS.",
         "",
         "## Refused",
@@ -92,8 +93,8 @@ def text() -> str:
 
 
 def _is_refused(pattern: str) -> bool:
-    """Tell whether any operation with such a name is still refused."""
-    names = (*shapes.service_model().operation_names, "InvokeEndpoint")
+    """Tell whether any operation with such a name, or service, is still refused."""
+    names = (*shapes.service_model().operation_names, "InvokeEndpoint", "lambda")
     return any(re.search(pattern, name) and name not in operations.PLAYED for name in names)
 
 

@@ -233,7 +233,7 @@ def _last_traceback(printed: str) -> str:
 
 
 def _show_summary(console, steps: list[Step], folder: Path, began: float | None) -> None:
-    """Show the steps, and what came into the emulated S3 since `began` (not where it is None)."""
+    """Show the steps, and what came into the emulated AWS since `began` (not where it is None)."""
     rows = [
         [
             step.title,
@@ -251,6 +251,17 @@ def _show_summary(console, steps: list[Step], folder: Path, began: float | None)
         console.print("Written to the emulated S3:")
     for place, count in written.items():
         console.print(f"  {place}  {count} object{'s' * (count != 1)}")
+    left = _endpoints() if began else []
+    if left:
+        words = "On AWS each costs money by the hour, until it is deleted"
+        console.print(f"Endpoints that are still in service: {', '.join(left)}. {words}.")
+
+
+def _endpoints() -> list[str]:
+    """Return the emulated endpoints that nobody has deleted."""
+    pages = daemon.client("sagemaker").get_paginator("list_endpoints")
+    found = [one for page in pages.paginate(StatusEquals="InService") for one in page["Endpoints"]]
+    return sorted(one["EndpointName"] for one in found)
 
 
 #: The SDK puts the code of each job into a folder with the job's name, which ends in the time.

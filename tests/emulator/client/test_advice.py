@@ -42,6 +42,7 @@ RAISES = [
     ("processor.run('fine.py', outputs=['s3://mine/'])", "Put each address into an object: Proc"),
     ("processor.run('fine.py', inputs='s3://mine/')", "An argument has the wrong type: inputs"),
     ("processor.run('nofile.py')", "There is no nofile.py in this folder."),
+    ("pipeline.start().wait(delay=1)", "Each of these steps says why: look at FailureReason"),
     (
         "processor.run('fine.py', inputs=[ProcessingInput('/opt/ml/processing/a', 's3://mine/')])",
         "source and destination are swapped",
@@ -60,6 +61,8 @@ from sagemaker.estimator import Estimator
 from sagemaker.local import LocalSession
 from sagemaker.processing import ProcessingInput, ScriptProcessor
 from sagemaker.s3 import S3Downloader
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.pipeline import Pipeline
 from workshop.emulator.client import failures
 
 s3, sagemaker_client = boto3.client("s3"), boto3.client("sagemaker")
@@ -69,6 +72,8 @@ session = LocalSession()
 session.config = {"local": {"local_code": True}}
 processor = ScriptProcessor(role, "any", ["python3"], 1, "local", sagemaker_session=session)
 open("fine.py", "w")
+pipeline = Pipeline("fails", steps=[FailStep("Refuse", "no")])
+pipeline.upsert(role)
 
 def jobs(job_name=None, instance_count=1, instance_type="ml.m5.large"):
     estimator = Estimator("any", role, instance_count, instance_type)

@@ -305,6 +305,13 @@ def test_files_of_another_user_can_be_unpacked(python, tmp_path):
             "sagemaker-scikit-learn",
         ),
         (
+            {"image": "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19"},
+            "No program on this machine plays the image "
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19 with the "
+            "command 'train'. Training jobs can use the images tensorflow-training and "
+            "sagemaker-scikit-learn",
+        ),
+        (
             {"image": "mine:1", "entrypoint": ["/opt/program/submit"], "command": None},
             "No program on this machine plays the image mine:1: the job's command is "
             "'/opt/program/submit', and there is no such program here.",

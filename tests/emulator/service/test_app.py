@@ -425,17 +425,25 @@ def test_a_line_that_is_no_request_gets_no_page():
     [
         "boto3.client('stepfunctions').list_state_machines()",
         "boto3.client('ec2').describe_instances()",
-        "boto3.client('lambda').list_functions()",
         "boto3.client('cloudfront').list_distributions()",
         "boto3.client('bedrock-runtime').invoke_model(modelId='m', body=b'{}')",
         "boto3.client('athena').list_work_groups()",
     ],
 )
 def test_a_service_that_is_not_played_is_refused_by_name(call):
+    answer = refused(call)
+    assert "UnsupportedOperation" in answer and "is not played by the workshop" in answer
+
+
+def test_a_refused_function_of_lambda_is_told_what_to_do_instead():
+    answer = refused("boto3.client('lambda').list_functions()")
+    assert "Instead: do in a processing step, or in a function with @step, what the" in answer
+
+
+def refused(call: str) -> str:
     code = (
         "import boto3, botocore.exceptions\n"
         f"try: {call}\n"
         "except botocore.exceptions.ClientError as error: print(error)\n"
     )
-    answer = run(sys.executable, "-c", code)
-    assert "UnsupportedOperation" in answer and "is not played by the workshop" in answer
+    return run(sys.executable, "-c", code)

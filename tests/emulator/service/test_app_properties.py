@@ -244,6 +244,8 @@ def of_shape(shape, depth: int = 0) -> st.SearchStrategy:
         return st.dictionaries(st.text(max_size=9), of_shape(shape.value, depth + 1), max_size=2)
     if kind == "boolean":
         return st.booleans()
+    if kind == "blob":
+        return st.binary(max_size=9).map(lambda some: base64.b64encode(some).decode())
     if kind in ("integer", "long"):
         return st.integers(0, 9) | st.integers()
     if kind in ("float", "double"):
@@ -262,12 +264,19 @@ def send(headers: dict, body: bytes, method: str = "POST", path: str = "/") -> t
     return answer.status, answer.read()
 
 
+#: The operations that are asked by a path, and not by X-Amz-Target.
+BY_PATH = {
+    "BatchPutMetrics": ("sagemaker-metrics", "PUT", "/BatchPutMetrics"),
+    "InvokeEndpoint": ("sagemaker-runtime", "POST", "/endpoints/none/invocations"),
+}
+
+
 def post(operation: str, request: object) -> tuple[int, dict]:
     body = json.dumps(request).encode()
-    if operation == "BatchPutMetrics":
+    if operation in BY_PATH:
         scope = f"{keys.find().access_key}/20260101/us-east-1/sagemaker/aws4_request"
         signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
-        status, answer = send(signed, body, "PUT", "/BatchPutMetrics")
+        status, answer = send(signed, body, *BY_PATH[operation][1:])
     else:
         status, answer = send({"X-Amz-Target": f"SageMaker.{operation}"}, body)
     return status, json.loads(answer)
@@ -276,12 +285,11 @@ def post(operation: str, request: object) -> tuple[int, dict]:
 @examples(200)
 @given(st.sampled_from(NAMES_PLAYED), st.data())
 def test_any_request_is_answered(operation, data):
-    service = "sagemaker-metrics" if operation == "BatchPutMetrics" else "sagemaker"
-    shape = shapes.service_model(service).operation_model(operation).input_shape
-    request = data.draw(JUNK | of_shape(shape))
+    model = shapes.service_model(BY_PATH.get(operation, ("sagemaker",))[0])
+    request = data.draw(JUNK | of_shape(model.operation_model(operation).input_shape))
     status, answer = post(operation, request)
     assert status in (200, 400), answer
-    assert (status == 200) == ("__type" not in answer)
+    assert (status == 200) == (not {"__type", "Message"} & {*answer})
 
 
 def places(value: object, path: tuple = ()) -> list[tuple]:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -216,6 +217,14 @@ KEPT = {
             Statistics=["Sum"],
         ),
     ),
+    "queue": (
+        "sqs",
+        lambda sqs: sqs.create_queue(QueueName="mine", Attributes={"VisibilityTimeout": "5"}),
+        lambda sqs: sqs.get_queue_attributes(
+            QueueUrl="https://sqs.us-east-1.amazonaws.com/123456789012/mine",
+            AttributeNames=["QueueArn", "VisibilityTimeout", "CreatedTimestamp"],
+        ),
+    ),
     "trial-component": (
         "sagemaker",
         component,
@@ -249,6 +258,26 @@ def test_what_a_learner_made_is_the_same_after_a_restart(monkeypatch):
             for event in answer.get("events", ()):
                 event.pop("ingestionTime")
         assert after == before[name], name
+
+
+def test_the_messages_of_a_queue_end_with_the_server_and_whoever_waits_holds_nobody_up():
+    queue = daemon.client("sqs").create_queue(QueueName="mine")["QueueUrl"]
+    daemon.client("sqs").send_message(QueueUrl=queue, MessageBody="1")
+    daemon.stop()
+    found = {}
+
+    def receive() -> None:
+        found.update(daemon.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=15))
+
+    began = time.monotonic()
+    waiting = threading.Thread(target=receive)
+    waiting.start()
+    time.sleep(0.5)
+    daemon.client("ecr").create_repository(repositoryName="mine")
+    assert waiting.is_alive() and time.monotonic() - began < 10
+    daemon.client("sqs").send_message(QueueUrl=queue, MessageBody="2")
+    waiting.join()
+    assert [one["Body"] for one in found["Messages"]] == ["2"]
 
 
 def test_the_tags_of_a_job_outlive_the_server():

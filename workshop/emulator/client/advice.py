@@ -80,6 +80,11 @@ REQUESTS = (
         "Give another name; with base_job_name alone the SDK adds the time, so it is always new.",
     ),
     Advice(
+        "WaiterError",
+        "One or multiple steps failed",
+        "Each of these steps says why: look at FailureReason in execution.list_steps().",
+    ),
+    Advice(
         "",
         "Your inputs must be provided as ProcessingInput",
         "Put each address into an object: ProcessingInput(source=..., "

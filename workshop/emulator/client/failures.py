@@ -121,7 +121,8 @@ def _of_request(error: Exception, raised: str) -> Explained:
         code = refused.response.get("Error", {}).get("Code", "")
         names.add(code)
         title = f"AWS refused {refused.operation_name}: {code}."
-    text = str(error)
+    # A waiter of boto3 has the answer that ended it, and it says why.
+    text = (getattr(error, "last_response", None) or {}).get("FailureReason") or str(error)
     step = advice.next_step(advice.REQUESTS, names, text)
     text = _CALLING.sub("", text)
     told, _, mend = text.rpartition("\n")

@@ -95,6 +95,9 @@ def write_training_files(ml: Path, request: dict, machine: Machine, all_: list[M
     _write(config / "hyperparameters.json", request.get("HyperParameters", {}))
     _write(config / "inputdataconfig.json", channels)
     _write(config / "resourceconfig.json", _resources(machine, all_))
+    if "CheckpointConfig" in request:
+        checkpoints = {"LocalPath": "/opt/ml/checkpoints", **request["CheckpointConfig"]}
+        _write(config / "checkpointconfig.json", checkpoints)
 
 
 def write_processing_files(ml: Path, description: dict, machine: Machine, all_: list) -> None:

@@ -45,6 +45,8 @@ class Framework:
     #: Programs of the images, and the files that play them; these get the program's name first.
     programs: dict[str, str] = field(default_factory=dict)
     trains: bool = True  # with the training toolkit
+    #: The module of ``container`` that trains where a job brings no script.
+    algorithm: str = ""
     #: What plays ``serve``: a file of ``container/serving`` and its arguments.
     server: tuple[str, ...] = ()
 
@@ -69,6 +71,7 @@ _ALL = (
         "xgboost",
         "XGBoost",
         ("xgboost-cpu", "xgboost"),
+        algorithm="xgboost_algorithm",
         server=("inference_toolkit.py", "xgboost"),
     ),
     Framework(
@@ -135,6 +138,12 @@ def repository(uri: str) -> str:
     return uri.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
+def _version(uri: str) -> str:
+    """Return the version in the tag of an image, such as ``1.5-1``; "" where it has none."""
+    found = re.match(r"\d+(\.\d+)+(-\d+)?", uri.rpartition(":")[2])
+    return found[0] if found else ""
+
+
 def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) -> list[str]:
     """Return the command line that plays image ``uri`` here.
 
@@ -171,9 +180,12 @@ def command(uri: str, entrypoint: list[str], arguments: list[str], path: str) ->
         )
     if serves:
         return ["python", str(CONTAINER_FILES / "serve.py"), *framework.server]
-    if framework and framework.trains and arguments[:1] == ["train"]:
-        return ["python", str(CONTAINER_FILES / "train.py")]
-    trains = [name for name, framework in frameworks.items() if framework.trains]
+    trains = [
+        name for name, one in frameworks.items() if one.trains and not name.endswith("-inference")
+    ]
+    if repository(uri) in trains and arguments[:1] == ["train"]:
+        without_script = [framework.algorithm, _version(uri)] if framework.algorithm else []
+        return ["python", str(CONTAINER_FILES / "train.py"), *without_script]
     raise WorkshopError(
         f"No program on this machine plays the image {uri} with the command "
         f"{' '.join(arguments) or '(its own entry point)'!r}. Training jobs can use the images "

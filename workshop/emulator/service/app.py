@@ -147,7 +147,9 @@ class Application:
             scope = f"{self._keys.access_key}/20200101/{REGION}/{service}/aws4_request"
             environment["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 Credential={scope}"
         if service not in {*operations.SERVICES, "sagemaker"}:
-            raise Refused(400, "UnsupportedOperation", _not_played(f"The service {service!r}"))
+            raise Refused(
+                400, "UnsupportedOperation", _not_played(f"The service {service!r}", service)
+            )
         if service != "s3" and environment["REQUEST_METHOD"] not in ("POST", "PUT"):
             raise Refused(405, "MethodNotAllowed", "Requests to this service are POST requests.")
         # Whatever region a client is in, it finds the same jobs, logs, metrics and experiments.
@@ -161,7 +163,7 @@ class Application:
             return self._of_s3(environment, path)
         name = operation(environment)
         if name in operations.CONSTANT:
-            raise Refused(400, "UnsupportedOperation", _not_played(name))
+            raise Refused(400, "UnsupportedOperation", _not_played(name, name))
         if name == "FilterLogEvents":
             from workshop.emulator.service.sagemaker.logs import with_stream_names
 
@@ -382,11 +384,11 @@ def _broken(environment: dict, service: str, why: str = "") -> Response:
     return failure(environment, service, 500, code, words)
 
 
-def _not_played(what: str) -> str:
+def _not_played(what: str, name: str) -> str:
     has = ", ".join(title for _, title in operations.SERVICES.values())
     return (
         f"{what} is not played by the workshop's emulator. It has SageMaker's jobs, and {has}. "
-        "With your own AWS account it works."
+        f"Instead: {operations.instead(name)}."
     )
 
 

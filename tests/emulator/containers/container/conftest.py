@@ -26,6 +26,10 @@ class Served:
     def log(self) -> str:
         return b"".join(self.output).decode()
 
+    def has_logged(self, text: str) -> bool:
+        """Tell whether a text is in its log, which may come after its answer."""
+        return until(lambda: text in self.log, 10)
+
     def ask(self, body, content_type="application/json", **headers) -> requests.Response:
         """Send an invocation; underscores in the names of headers stand for hyphens."""
         headers = {name.replace("_", "-"): text for name, text in headers.items()}

@@ -22,7 +22,7 @@ def test_what_requirements_txt_asks_for_is_there_before_the_script(serve, tmp_pa
     (code / "requirements.txt").write_text("/opt/ml/model/code/extra-4.2-py3-none-any.whl\n")
     served = serve(IMAGE)
     assert served.ask("").text == "4.2"
-    assert "Successfully installed extra-4.2" in served.log
+    assert served.has_logged("Successfully installed extra-4.2")
 
     (code / "requirements.txt").write_text("/opt/ml/model/code/missing.whl\n")
     assert "requirements.txt could not be installed" in serve(IMAGE, fails=True)

@@ -333,6 +333,47 @@ def test_an_update_takes_over_without_an_error_in_between():
     assert until(lambda: len(hosts()) == 1)
 
 
+def test_an_account_has_as_many_instances_as_its_quota_says():
+    """Each type by itself; what an endpoint has is not asked for again, and is free without it."""
+
+    def refused(delta: int, used: int, call, **request) -> None:
+        told = refusal(call, **request)
+        assert told.startswith(
+            "ResourceLimitExceeded: The account-level service limit 'ml.c5.xlarge for endpoint "
+            f"usage' is 20 Instances, with current utilization of {used} Instances and a request "
+            f"delta of {delta} Instances. Ask for fewer instances, or delete another endpoint."
+        )
+
+    client, served = sagemaker(), model(container())
+
+    def of(count: int) -> str:
+        return config(
+            variant(ModelName=served, InstanceType="ml.c5.xlarge", InitialInstanceCount=count)
+        )
+
+    create = {"EndpointName": "too-many", "EndpointConfigName": of(21)}
+    refused(21, 0, client.create_endpoint, **create)
+    first = new_name("endpoint")
+    client.create_endpoint(EndpointName=first, EndpointConfigName=of(12))
+    refused(9, 12, client.create_endpoint, EndpointName="x", EndpointConfigName=of(9))
+    settled(first)
+    second = new_name("endpoint")
+    client.create_endpoint(EndpointName=second, EndpointConfigName=of(5))
+    other = new_name("endpoint")
+    client.create_endpoint(EndpointName=other, EndpointConfigName=config(variant()))
+    settled(second)
+    refused(4, 17, client.update_endpoint, EndpointName=second, EndpointConfigName=of(9))
+    desired = {"VariantName": "AllTraffic", "DesiredInstanceCount": 16}
+    change = client.update_endpoint_weights_and_capacities
+    refused(4, 17, change, EndpointName=first, DesiredWeightsAndCapacities=[desired])
+    desired["DesiredInstanceCount"] = 15
+    change(EndpointName=first, DesiredWeightsAndCapacities=[desired])
+    refused(1, 20, client.create_endpoint, EndpointName="x", EndpointConfigName=of(1))
+    client.delete_endpoint(EndpointName=first)
+    client.update_endpoint(EndpointName=second, EndpointConfigName=of(20))
+    assert settled(second)["ProductionVariants"][0]["CurrentInstanceCount"] == 20
+
+
 def test_an_update_that_fails_leaves_what_was():
     name = endpoint(telling("old"))
     before = described(name)["EndpointConfigName"]

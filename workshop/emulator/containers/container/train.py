@@ -1,5 +1,10 @@
 """The ``train`` command of the training images: the real SageMaker training toolkit.
 
+    train.py [ALGORITHM VERSION]
+
+ALGORITHM is the module with the algorithm in the image, for jobs that bring no script, VERSION that
+of the image.
+
 Two things are changed. The toolkit imports TensorFlow in its own process, for seconds, only to
 learn the names of TensorFlow's exceptions (``sagemaker_training/process.py``,
 ``get_tensorflow_exception_classes``). Here they are read from TensorFlow's source file. And its
@@ -8,6 +13,7 @@ installed on machines without a C compiler too.
 """
 
 import ast
+import importlib
 import importlib.util
 import json
 import os
@@ -41,9 +47,13 @@ def has_script() -> bool:
 
 if __name__ == "__main__":
     if not has_script():
-        sys.exit(
-            "The job has no script, so it asks for the algorithm in the image. This machine plays "
-            "the image with a script of yours: give the estimator an entry_point."
-        )
+        if not sys.argv[1:]:
+            sys.exit(
+                "The job has no script, and there is no algorithm in the image: give the estimator "
+                "an entry_point."
+            )
+        algorithm, version = sys.argv[1:]
+        importlib.import_module(algorithm).train(version)
+        sys.exit()
     process.get_tensorflow_exception_classes = tensorflow_exception_classes
     trainer.train()

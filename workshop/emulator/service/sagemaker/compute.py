@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +20,12 @@ from workshop.emulator import state
 from workshop.emulator.containers import contract, engine, images
 from workshop.emulator.containers.disk import Disk, LeftOut
 from workshop.emulator.errors import ApiError, WorkshopError
-from workshop.emulator.service.sagemaker import access, experiments, records
+from workshop.emulator.service.sagemaker import access, experiments, quotas, records
 from workshop.emulator.service.sagemaker.logs import Metrics, Stream
 from workshop.emulator.service.sagemaker.operation import Caller, Operation, asked
 from workshop.emulator.service.sagemaker.resource import Account, Resource, remove
 from workshop.emulator.service.storage import transfer
 
-#: How many instances of one type may be in use. AWS calls it a quota, one for each account.
-INSTANCES = 20
 #: Seconds that a host has between SIGTERM and SIGKILL. AWS gives 120 (StopTrainingJob).
 GRACE = 10.0
 #: How long a FailureReason and an ExitMessage may be, and the files that they come from, in bytes.
@@ -56,6 +55,7 @@ class Compute(Resource):
     #: What AWS says of a name that no job has, with ``{name}`` for it. The API reference says
     #: ResourceNotFound; AWS answers this.
     missing: str
+    works = True
 
     def __init__(self, account: Account, request: dict, caller: Caller) -> None:
         """Prepare to run what boto3's ``create_…_job`` asks for.
@@ -270,13 +270,6 @@ class Compute(Resource):
                 experiments.end(self, self.metrics.found)
             self._record(time.time(), (self._failed_with or reason) if status == "Failed" else "")
 
-    def keep(self) -> None:
-        """Write the job down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
-
     def beside(self) -> dict:
         return {"request": self.request, "directory": self._directory}
 
@@ -422,26 +415,13 @@ def check_quota(account: Account, kind: type[Compute], resources: dict, times: i
 
     ``resources`` are those of one job (``cluster``), of which there will be ``times``.
     """
-    asked_for: dict[str, int] = {}  # not the machines themselves: there may be a billion
+    wanted: dict[str, int] = {}  # not the machines themselves: there may be a billion
     for group in resources.get("InstanceGroups") or [resources]:
-        instance_type = group["InstanceType"]
         count = group.get("InstanceCount", 1) * times
-        asked_for[instance_type] = asked_for.get(instance_type, 0) + count
-    for instance_type, wanted in asked_for.items():
-        used = sum(
-            machine.instance_type == instance_type
-            for job in account.all(kind)
-            if not job.ended
-            for machine in job.machines
-        )
-        if used + wanted > INSTANCES:
-            raise ApiError(
-                "ResourceLimitExceeded",
-                f"The account-level service limit '{instance_type} for {kind.title} usage' is "
-                f"{INSTANCES} Instances, with current utilization of {used} Instances and a "
-                f"request delta of {wanted} Instances. Ask for fewer instances, or wait for "
-                "other jobs to end. (On AWS you can ask for a higher quota.)",
-            )
+        wanted[group["InstanceType"]] = wanted.get(group["InstanceType"], 0) + count
+    running = [job for job in account.all(kind) if not job.ended]
+    used = Counter(machine.instance_type for job in running for machine in job.machines)
+    quotas.check(kind.title, wanted, used, "wait for other jobs to end")
 
 
 # --- disks ----------------------------------------------------------------------------------------

@@ -7,15 +7,16 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.htm
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 from workshop.emulator.errors import ApiError, WorkshopError
-from workshop.emulator.service.sagemaker import capture, compute, serving
+from workshop.emulator.service.sagemaker import capture, compute, quotas, serving
 from workshop.emulator.service.sagemaker.endpoint_configs import EndpointConfig
 from workshop.emulator.service.sagemaker.models import Model, resolved
 from workshop.emulator.service.sagemaker.operation import (
@@ -42,6 +43,7 @@ class Endpoint(Resource):
     name_member, arn_member = "EndpointName", "EndpointArn"
     status_member = "EndpointStatus"
     search_name = search_shape = "Endpoint"
+    works = True
     missing = 'Could not find endpoint "{arn}".'
 
     def __init__(
@@ -153,6 +155,20 @@ class Endpoint(Resource):
         self._server_ends = True
         self.delete()
 
+    def instances(self, desired: Sequence[dict] = ()) -> Counter[str]:
+        """Return how many instances it has, by their type.
+
+        With ``desired``, DesiredWeightsAndCapacities, it is how many it would have.
+        """
+        if self.status == "Failed":
+            return Counter()
+        facts = self.description.get("ProductionVariants", ())
+        counts = {one["VariantName"]: one["CurrentInstanceCount"] for one in facts}
+        for one in desired:
+            if "DesiredInstanceCount" in one:
+                counts[one["VariantName"]] = one["DesiredInstanceCount"]
+        return _instances(self._deployed, counts)
+
     # --- asked for an inference -----------------------------------------------------------
 
     def invoke(self, request: dict) -> dict:
@@ -228,13 +244,6 @@ class Endpoint(Resource):
 
     # --- on disk --------------------------------------------------------------------------
 
-    def keep(self) -> None:
-        """Write it down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
-
     def beside(self) -> dict:
         return {"deployed": self._deployed}
 
@@ -306,6 +315,25 @@ def _deployment(account: Account, name: str, region: str) -> dict:
     }
 
 
+def _check_quota(account: Account, wanted: Mapping[str, int]) -> None:
+    """Raise ApiError where an endpoint wants more instances than the account has left."""
+    used = sum((one.instances() for one in account.all(Endpoint)), Counter())
+    quotas.check("endpoint", wanted, used, "delete another endpoint")
+
+
+def _instances(deployed: dict, counts: Mapping[str, int] = MappingProxyType({})) -> Counter[str]:
+    """Return how many instances a deployment has, by their type.
+
+    Of a variant that is not in ``counts``, it is the number that it starts with.
+    """
+    found: Counter[str] = Counter()
+    for config in (one["config"] for one in deployed["variants"]):
+        if "InstanceType" in config:
+            first = config["InitialInstanceCount"]
+            found[config["InstanceType"]] += counts.get(config["VariantName"], first)
+    return found
+
+
 def _create(account: Account, request: dict, caller: Caller) -> dict:
     name, now = request["EndpointName"], time.time()
     arn = account.arn(caller.region, Endpoint.resource_type, name)
@@ -323,6 +351,7 @@ def _create(account: Account, request: dict, caller: Caller) -> dict:
                 "ValidationException", f'Cannot create already existing endpoint "{arn}".'
             )
         deployed = _deployment(account, request["EndpointConfigName"], caller.region)
+        _check_quota(account, _instances(deployed))
         endpoint = Endpoint(account, description, request.get("Tags", ()), deployed)
         account.add(endpoint)
     endpoint.create()
@@ -354,13 +383,18 @@ def _in_service(account: Account, request: dict) -> Endpoint:
 def _update(account: Account, request: dict, caller: Caller) -> dict:
     with account.lock:
         endpoint = _in_service(account, request)
-        endpoint.update(_deployment(account, request["EndpointConfigName"], caller.region))
+        deployed = _deployment(account, request["EndpointConfigName"], caller.region)
+        # What it has it gives back: only what it has not is asked for.
+        _check_quota(account, _instances(deployed) - endpoint.instances())
+        endpoint.update(deployed)
     return {"EndpointArn": endpoint.arn}
 
 
 def _update_weights(account: Account, request: dict, _: Caller) -> dict:
     with account.lock:
         endpoint = _in_service(account, request)
+        desired = endpoint.instances(request["DesiredWeightsAndCapacities"])
+        _check_quota(account, desired - endpoint.instances())
         endpoint.set_desired(request)
     return {"EndpointArn": endpoint.arn}
 

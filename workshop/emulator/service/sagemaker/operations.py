@@ -51,6 +51,7 @@ SERVICES = {
     "ecr": ("ecr", "ECR"),
     "logs": ("logs", "CloudWatch Logs"),
     "monitoring": ("cloudwatch", "CloudWatch"),
+    "sqs": ("sqs", "SQS"),
 }
 #: Operations of these that moto would answer with a constant.
 CONSTANT = ("GetSessionToken", "GetFederationToken")

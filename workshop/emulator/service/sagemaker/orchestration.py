@@ -5,7 +5,6 @@ Each is made through the same door as a client's, so validation, quotas and reco
 
 from __future__ import annotations
 
-import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ _GRACE = 10.0
 
 class Orchestration(Resource):
     """Runs in a thread of its own, from ``start`` on, until it has ended."""
+
+    works = True
 
     def __init__(
         self, account: Account, description: dict, tags: Sequence[dict], caller: Caller
@@ -53,13 +54,6 @@ class Orchestration(Resource):
     def ask(self, operation: str, request: dict) -> dict:
         """Ask for something, as a client does. Raises ApiError when it is refused."""
         return self.account.door.call(operation, request, self.caller)
-
-    def keep(self) -> None:
-        """Write it down. On a full disk it lives on, and the next change tries again."""
-        try:
-            self.write()
-        except OSError as error:
-            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
 
     def join(self) -> None:
         if self._thread:

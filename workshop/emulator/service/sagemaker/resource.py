@@ -76,6 +76,8 @@ class Resource:
     #: What AWS says of a name that none of the kind has, with ``{arn}`` for it, where that is no
     #: ResourceNotFound.
     missing: str = ""
+    #: Whether it does something by itself, which a full disk must not end.
+    works: bool = False
 
     def __init__(self, account: Account, description: dict, tags: Sequence[dict] = ()) -> None:
         self.account, self.description, self.tags = account, description, [*tags]
@@ -142,8 +144,16 @@ class Resource:
     # --- on disk --------------------------------------------------------------------------
 
     def keep(self) -> None:
-        """Write down what has changed. Raises OSError on a full disk."""
-        self.write()
+        """Write down what has changed.
+
+        Raises OSError on a full disk. What is at work lives on, and its next change tries again.
+        """
+        try:
+            self.write()
+        except OSError as error:
+            if not self.works:
+                raise
+            print(f"{self.folder} cannot be written: {error}", file=sys.stderr)
 
     def write(self) -> None:
         """Write its file. Raises OSError when that cannot be done."""

@@ -78,10 +78,10 @@ def test_scikit_learn_answers_an_error_with_a_page_and_logs_it(serve, tmp_path, 
     answer = served.ask("a text", "text/plain")
     assert answer.status_code == 500
     assert "<title>500 Internal Server Error</title>" in answer.text
-    assert "Content type text/plain is not supported by this framework." in served.log
+    assert served.has_logged("Content type text/plain is not supported by this framework.")
     # One row of CSV is one dimension, there as here.
     assert served.ask("1,2,3", "text/csv").status_code == 500
-    assert "Reshape your data" in served.log
+    assert served.has_logged("Reshape your data")
 
 
 def test_functions_of_the_script_are_called(serve, tmp_path, linear):

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from workshop.emulator.client import daemon
 
-from ....by_boto3 import bucket  # noqa: F401
+from ....by_boto3 import IMAGE, bucket  # noqa: F401
 from ....conftest import ROLE
 from .by_definition import accuracy, at_least, condition, create, fail, process_step, start
 
@@ -35,14 +35,46 @@ def referring(path: str) -> dict:
     return process_step("Two", {"Get": path})
 
 
+def callback(name: str, *outputs: dict) -> dict:
+    return {
+        "Name": name,
+        "Type": "Callback",
+        "SqsQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/none",
+        "OutputParameters": [*outputs],
+    }
+
+
+TEXT = {"OutputName": "a", "OutputType": "String"}
 NUMBER = {"Name": "N", "Type": "Integer", "DefaultValue": 1}
 #: What is wrong: the steps (or a whole definition), and words of the answer.
 REFUSED = {
     "no step": ([], "has no steps"),
     "an unknown type": ([changed("Type", "Procesing")], "step 'One' has the Type 'Procesing'"),
-    "a lambda": ([changed("Type", "Lambda")], "'One' is of type Lambda, which is not played"),
-    "no emulated cluster": ([changed("Type", "EMR")], "Spark image"),
-    "a quality check": ([changed("Type", "QualityCheck")], "not played"),
+    "no queue": ([{"Name": "One", "Type": "Callback"}], "has no SqsQueueUrl"),
+    "a queue of a job": (
+        [changed("SqsQueueUrl", "q")],
+        "Cannot parse the step 'One', unknown property 'SqsQueueUrl'",
+    ),
+    "an output of an unknown type": (
+        [callback("One", {"OutputName": "a", "OutputType": "Int"})],
+        "the OutputName 'a' and the OutputType 'Int'; there are String, Integer",
+    ),
+    "two outputs of a name": (
+        [callback("One", TEXT, TEXT)],
+        "The step 'One' has two outputs called 'a'",
+    ),
+    "an output that is not declared": (
+        [callback("One", TEXT), referring("Steps.One.OutputParameters['b']")],
+        "The step 'One' has the OutputParameters: a",
+    ),
+    "another property of a callback": (
+        [callback("One", TEXT), referring("Steps.One.SqsQueueUrl")],
+        "The step 'One' has the OutputParameters: a",
+    ),
+    "a callback that waits for itself": (
+        [callback("One", TEXT) | {"Arguments": {"x": {"Get": "Steps.One.OutputParameters['a']"}}}],
+        "in a circle: One -> One",
+    ),
     "a bad name": ([changed("Name", "One Two")], "A step has the Name 'One Two'"),
     "two of a name": ([process_step("One"), process_step("One")], "two steps called 'One'"),
     "an unknown property": ([changed("DependOn", [])], "unknown property 'DependOn'"),
@@ -166,6 +198,10 @@ TAKEN = {
     "a cache for minutes": [changed("CacheConfig", {"Enabled": True, "ExpireAfter": "T16m"})],
     "a cache for days": [changed("CacheConfig", {"Enabled": True, "ExpireAfter": "30dT5h"})],
     "a cache that is off": [changed("CacheConfig", {"Enabled": False})],
+    "an output of a callback": [
+        callback("One", TEXT),
+        referring("Steps.One.OutputParameters['a']"),
+    ],
     "a list by number": [
         process_step("One"),
         referring("Steps.One.ProcessingOutputConfig.Outputs[0].OutputName"),
@@ -186,6 +222,43 @@ def test_it_is_refused_with_the_name_of_the_step(name):
 @pytest.mark.parametrize("name", TAKEN)
 def test_it_is_taken(name):
     assert create(*TAKEN[name])
+
+
+#: Types of steps that are not played, and words of what to do instead.
+INSTEAD = {
+    "Lambda": "do in a processing step, or in a function with @step, what the function does",
+    "EMR": "use a processing step with the Spark image",
+    "EMRServerless": "use a processing step with the Spark image",
+    "QualityCheck": "compare the statistics in a processing step",
+    "ClarifyCheck": "look for bias in a processing step",
+    "AutoML": "use a tuning step",
+    "Endpoint": "deploy the model when the execution has ended",
+    "EndpointConfig": "deploy the model when the execution has ended",
+    "InferenceComponent": "deploy the model when the execution has ended",
+    "Lineage": "the trial component of a job names its inputs and outputs",
+}
+
+
+@pytest.mark.parametrize("kind", INSTEAD)
+def test_a_step_that_is_not_played_is_refused_with_what_to_do_instead(kind):
+    with pytest.raises(ClientError) as refused:
+        create(changed("Type", kind))
+    assert (
+        f"The step 'One' is of type {kind}, which is not played by the workshop's emulator. "
+        f"Instead: {INSTEAD[kind]}, or use your own AWS account."
+    ) in str(refused.value)
+
+
+def test_a_notebook_job_which_is_a_training_step_is_refused_too():
+    """So the SDK's NotebookJobStep writes it."""
+    program = {"TrainingImage": IMAGE, "ContainerEntrypoint": ["amazon_sagemaker_scheduler"]}
+    step = {
+        "Name": "One",
+        "Type": "Training",
+        "Arguments": {"AlgorithmSpecification": {"TrainingInputMode": "File", **program}},
+    }
+    with pytest.raises(ClientError, match=r"type NotebookJob, .* run the notebook"):
+        create(step)
 
 
 def test_an_update_is_looked_at_as_well():

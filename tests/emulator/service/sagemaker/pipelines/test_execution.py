@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from workshop.emulator.client import daemon
 
 from ....by_boto3 import BUCKET, bucket, content, own_server  # noqa: F401
-from ....conftest import until
+from ....conftest import ROLE, until
 from .by_definition import (
     accuracy,
     at_least,
@@ -196,6 +196,21 @@ def test_a_cached_result_is_taken_where_what_counts_is_the_same():
     sagemaker = daemon.client("sagemaker")
     sagemaker.delete_processing_job(ProcessingJobName=job_of(steps_of(first)["Two"]))
     assert "CacheHitResult" not in steps_of(start_and_wait(pipeline))["Two"]
+
+
+def test_a_step_that_starts_no_job_is_never_taken_from_the_cache():
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html lists the others."""
+    container = {"Image": "763104351884.dkr.ecr.us-east-1.amazonaws.com/any:1"}
+    step = {
+        "Name": "Model",
+        "Type": "Model",
+        "Arguments": {"PrimaryContainer": container, "ExecutionRoleArn": ROLE},
+        "CacheConfig": {"Enabled": True, "ExpireAfter": "1d"},
+    }
+    pipeline = create(step)
+    first, again = (steps_of(start_and_wait(pipeline))["Model"] for _ in range(2))
+    assert again["StepStatus"] == "Succeeded" and "CacheHitResult" not in again
+    assert again["Metadata"]["Model"]["Arn"] != first["Metadata"]["Model"]["Arn"]
 
 
 def start_and_wait(pipeline: str, **more) -> str:

@@ -133,7 +133,7 @@ class XGBoostAlgorithm(XGBoost):
         return xgboost.Booster(model_file=files[0])
 
     def default_input_fn(self, input_data, content_type):
-        kind = (content_type or content_types.CSV).lower().partition(";")[0].strip()
+        kind = content_type.lower().partition(";")[0].strip()
         if not input_data:
             raise errors.GenericInferenceToolkitError(204, "No content")
         try:
@@ -227,8 +227,9 @@ KINDS = {
 
 def main() -> None:
     transformer_of, handlers = KINDS[sys.argv[1]]
+    default_type = content_types.JSON
     if handlers is XGBoost and "SAGEMAKER_PROGRAM" not in os.environ:
-        handlers = XGBoostAlgorithm
+        handlers, default_type = XGBoostAlgorithm, content_types.CSV
         os.environ.setdefault("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", content_types.CSV)
     sys.path.pop(0)  # this folder: its modules are none of the script's
     transformer = transformer_of(handlers())
@@ -239,7 +240,7 @@ def main() -> None:
     def answer(request: Request) -> Response:
         if (request.method, request.path) != ("POST", "/invocations"):
             return Response(status=404)
-        headers = {"Content-Type": content_types.JSON} | dict(request.headers)
+        headers = {"Content-Type": default_type} | dict(request.headers)
         context = Context(headers)
         with one_at_a_time:
             body = transformer.transform([{"body": request.get_data()}], context)[0]

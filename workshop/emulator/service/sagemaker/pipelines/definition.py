@@ -42,6 +42,7 @@ _MEMBERS = {
     "CacheConfig",
     "RetryPolicies",
 }
+_OF_CALLBACK = {"SqsQueueUrl", "OutputParameters"}
 _EXCEPTIONS = (
     "Step.SERVICE_FAULT",
     "Step.THROTTLING",
@@ -159,10 +160,7 @@ def given_values(definition: Definition, given: list[dict]) -> dict[str, object]
 def _read(name: str, parameter: dict, text: str) -> object:
     kind = parameter["Type"]
     try:
-        if kind == "Boolean":
-            value: object = {"true": True, "false": False}[text.lower()]
-        else:
-            value = {"String": str, "Integer": int, "Float": float}[kind](text)
+        value = expressions.FROM_TEXT[kind](text)
     except (KeyError, ValueError):
         raise Refused(f"The parameter {name!r} is of type {kind}; {text!r} is none.") from None
     allowed = parameter.get("EnumValues")
@@ -176,6 +174,13 @@ def _read(name: str, parameter: dict, text: str) -> object:
 
 def _unparsed(words: str) -> Refused:
     return Refused(f"Unable to parse pipeline definition. {words}")
+
+
+def _not_played(name: str, kind: str) -> Refused:
+    return Refused(
+        f"The step {name!r} is of type {kind}, which is not played by the workshop's emulator. "
+        f"Instead: {steps.REFUSED[kind]}, or use your own AWS account."
+    )
 
 
 def _list(content: dict, member: str) -> list:
@@ -223,10 +228,7 @@ def _steps(found: list[dict], parent: tuple[str, bool] | None) -> Iterator[Step]
                 f"A step has the Name {name!r}: 1 to 64 letters, digits, hyphens or underscores."
             )
         if kind in steps.REFUSED:
-            raise Refused(
-                f"The step {name!r} is of type {kind}, which is not played by the workshop's "
-                f"emulator. Instead: {steps.REFUSED[kind]}, or use your own AWS account."
-            )
+            raise _not_played(name, kind)
         if kind not in steps.TYPES:
             raise _unparsed(
                 f"The step {name!r} has the Type {kind!r}; there are "
@@ -242,7 +244,8 @@ def _steps(found: list[dict], parent: tuple[str, bool] | None) -> Iterator[Step]
 
 def _check_step(step: Step, definition: Definition, plays: Callable[[str], bool]) -> None:
     """Check a step, and note what it needs."""
-    unknown = step.content.keys() - _MEMBERS
+    known = _MEMBERS | (_OF_CALLBACK if step.type == steps.CALLBACK else set())
+    unknown = step.content.keys() - known
     if unknown:
         raise _unparsed(f"Cannot parse the step {step.name!r}, unknown property {unknown.pop()!r}.")
     checked = step.arguments
@@ -255,9 +258,15 @@ def _check_step(step: Step, definition: Definition, plays: Callable[[str], bool]
             )
         model = service_model().operation_model(made.operation).input_shape
         _check_arguments(checked, model, step)
+        algorithm = checked.get("AlgorithmSpecification") or {}
+        if algorithm.get("ContainerEntrypoint") == steps.NOTEBOOK:
+            raise _not_played(step.name, "NotebookJob")
     elif step.type == steps.CONDITION:
         checked = {"Conditions": checked.get("Conditions")}
         _check_conditions(checked["Conditions"], step)
+    elif step.type == steps.CALLBACK:
+        _check_callback(step)
+        checked = {"inputs": checked, "queue": step.content["SqsQueueUrl"]}
     elif "ErrorMessage" not in checked:
         raise _unparsed(f"The step {step.name!r} of type Fail has no ErrorMessage.")
     _check_cache(step)
@@ -321,6 +330,22 @@ def _check_conditions(found: object, step: Step) -> None:
         for member in wanted:
             if member not in one:
                 raise _unparsed(f"A condition {kind} of the step {step.name!r} has no {member}.")
+
+
+def _check_callback(step: Step) -> None:
+    if "SqsQueueUrl" not in step.content:
+        raise _unparsed(f"The step {step.name!r} of type Callback has no SqsQueueUrl.")
+    names: set[object] = set()
+    for one in _list(step.content, "OutputParameters"):
+        name, kind = one.get("OutputName"), one.get("OutputType")
+        if not isinstance(name, str) or kind not in expressions.FROM_TEXT:
+            raise _unparsed(
+                f"An output of the step {step.name!r} has the OutputName {name!r} and the "
+                f"OutputType {kind!r}; there are {', '.join(expressions.FROM_TEXT)}."
+            )
+        if name in names:
+            raise Refused(f"The step {step.name!r} has two outputs called {name!r}.")
+        names.add(name)
 
 
 def _check_cache(step: Step) -> None:
@@ -407,6 +432,14 @@ def _check_property(path: str, rest: list, needed: Step, of_whom: str) -> None:
             )
         return
     if needed.type == steps.CONDITION and rest == ["Outcome"]:
+        return
+    if needed.type == steps.CALLBACK:
+        names = [one["OutputName"] for one in needed.content.get("OutputParameters") or ()]
+        if rest[0] != "OutputParameters" or len(rest) != 2 or rest[1] not in names:
+            raise Refused(
+                f"{of_whom} refers to {path!r}. The step {needed.name!r} has the OutputParameters: "
+                f"{', '.join(names) or 'none'}."
+            )
         return
     if needed.type not in steps.MADE:
         raise Refused(f"{of_whom} refers to {path!r}: a step of type {needed.type} has none.")

@@ -17,7 +17,13 @@ from collections.abc import Sequence
 from workshop.emulator.errors import ApiError
 from workshop.emulator.service.sagemaker.operation import Caller
 from workshop.emulator.service.sagemaker.orchestration import Orchestration
-from workshop.emulator.service.sagemaker.pipelines import definition, expressions, retries, steps
+from workshop.emulator.service.sagemaker.pipelines import (
+    callback,
+    definition,
+    expressions,
+    retries,
+    steps,
+)
 from workshop.emulator.service.sagemaker.pipelines.definition import Step
 from workshop.emulator.service.sagemaker.pipelines.expressions import Unresolved
 from workshop.emulator.service.sagemaker.pipelines.scope import Run, Scope
@@ -100,6 +106,19 @@ class PipelineExecution(Orchestration):
             self.description.pop("FailureReason", None)
             self.change(PipelineExecutionStatus="Executing")
         self.start()
+
+    def answer(self, run: Run, status: str, outputs: dict[str, str], reason: str) -> None:
+        """Take the answer to a callback step. Raises ApiError where it waits for none."""
+        with self.changing:
+            if run.status not in ("Executing", "Stopping"):
+                raise ApiError(
+                    "ConflictException",
+                    f"The callback step {run.name!r} is {run.status}: its token can be answered "
+                    "once, as long as the step runs.",
+                )
+            run.outputs = outputs
+            stopped = status == "Failed" and self.told.is_set()
+            self._set(run, "Stopped" if stopped else status, reason)
 
     def reuse(self, source: PipelineExecution) -> None:
         """Take the results of another execution for the steps that are not selected."""
@@ -193,18 +212,16 @@ class PipelineExecution(Orchestration):
             elif step.type == steps.FAIL:
                 message = expressions.evaluate(step.arguments["ErrorMessage"], scope)
                 self._set(run, "Failed", str(message))
+            elif step.type == steps.CALLBACK:
+                self._call(step, run, scope)
             else:
                 self._make(step, run, name, expressions.evaluate(step.arguments, scope))
         except Unresolved as error:
             self._set(run, "Failed", f"ClientError: {error}.")
         except ApiError as error:
-            self._fail(
-                step,
-                run,
-                f"ClientError: Failed to invoke sagemaker:{made.operation}. Error Details: "
-                f"{error.message}",
-                retries.exception_of(error),
-            )
+            invoked = f"sagemaker:{made.operation}" if made else "sqs:SendMessage"
+            reason = f"ClientError: Failed to invoke {invoked}. Error Details: {error.message}"
+            self._fail(step, run, reason, retries.exception_of(error))
         return run
 
     def _make(self, step: Step, run: Run, name: str, request: dict) -> None:
@@ -237,8 +254,32 @@ class PipelineExecution(Orchestration):
         run.arn = self.ask(made.operation, request)[made.arn_member]
         self._look(run)
 
+    def _call(self, step: Step, run: Run, scope: Scope) -> None:
+        """Send the message of a callback step; whoever gets it answers."""
+        run.queue = str(expressions.evaluate(step.content["SqsQueueUrl"], scope))
+        run.call = {
+            "token": callback.new_token(),
+            "pipelineExecutionArn": self.arn,
+            "arguments": expressions.evaluate(step.arguments, scope),
+        }
+        self._set(run, "Executing")  # before it is sent: the answer may come at once
+        callback.send(self.account.number, run.queue, run.call | {"status": "Executing"})
+
+    def _call_off(self, run: Run) -> None:
+        """Tell whoever works for a callback step that the execution stops: it ends by an answer."""
+        with self.changing:
+            if run.status != "Executing":
+                return
+            self._set(run, "Stopping")
+            try:
+                callback.send(self.account.number, run.queue, run.call | {"status": "Stopping"})
+            except ApiError as error:
+                self._set(run, "Failed", f"ClientError: {error.message}")
+
     def _look(self, run: Run) -> None:
         """Look at what a step has made: it may have ended."""
+        if run.call:  # it ends by an answer
+            return
         one = self.account.by_arn(run.arn)
         if one is None:
             self._set(run, "Failed", "ClientError: what the step had made was deleted.")
@@ -272,6 +313,9 @@ class PipelineExecution(Orchestration):
 
     def _stop_running(self) -> None:
         for run in self._running():
+            if run.call:
+                self._call_off(run)
+                continue
             made = steps.MADE[self.definition.steps[run.name].type]
             one = self.account.by_arn(run.arn)
             if run.status == "Stopping" or one is None:

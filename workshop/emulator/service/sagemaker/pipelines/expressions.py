@@ -7,7 +7,7 @@ Sources: ``sagemaker/workflow/functions.py``, ``conditions.py``, ``parameters.py
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 GET, JOIN, JSON_GET = "Get", "Std:Join", "Std:JsonGet"
@@ -19,6 +19,14 @@ _COMPARISONS = {
     "GreaterThanOrEqualTo": lambda left, right: left >= right,
     "LessThan": lambda left, right: left < right,
     "LessThanOrEqualTo": lambda left, right: left <= right,
+}
+_BOOLEANS = {"true": True, "false": False}
+#: How the text of a parameter or of an output is read, by its type: KeyError, ValueError.
+FROM_TEXT: dict[str, Callable[[str], object]] = {
+    "String": str,
+    "Integer": int,
+    "Float": float,
+    "Boolean": lambda text: _BOOLEANS[text.lower()],
 }
 CONDITIONS = {*_COMPARISONS, "In", "Not", "And", "Or"}
 

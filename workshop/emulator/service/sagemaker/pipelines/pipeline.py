@@ -243,6 +243,33 @@ def _retry(account: Account, request: dict, _: Caller) -> dict:
     return {"PipelineExecutionArn": execution.arn}
 
 
+def _step_succeeded(account: Account, request: dict, _: Caller) -> dict:
+    execution, run = _called(account, request["CallbackToken"])
+    outputs = {one["Name"]: one["Value"] for one in request.get("OutputParameters", ())}
+    execution.answer(run, "Succeeded", outputs, "")
+    return {"PipelineExecutionArn": execution.arn}
+
+
+def _step_failed(account: Account, request: dict, _: Caller) -> dict:
+    execution, run = _called(account, request["CallbackToken"])
+    reason = request.get("FailureReason") or "The answer to the callback gave no FailureReason."
+    execution.answer(run, "Failed", {}, reason)
+    return {"PipelineExecutionArn": execution.arn}
+
+
+def _called(account: Account, token: str) -> tuple[PipelineExecution, Run]:
+    """Return the callback step with a token. Raises ApiError when there is none."""
+    for execution in account.all(PipelineExecution):
+        for run in list(execution.steps.values()):
+            if run.call.get("token") == token and not run.reused_from:
+                return execution, run
+    raise ApiError(
+        "ResourceNotFound",
+        f"No callback step has the token {token!r}. Take it from the newest message in the queue: "
+        "a step that is retried has another one.",
+    )
+
+
 def _update_execution(account: Account, request: dict, _: Caller) -> dict:
     execution = _execution(account, request["PipelineExecutionArn"])
     execution.change(**{name: request[name] for name in request if name != execution.arn_member})
@@ -321,6 +348,10 @@ def _metadata(step: definition.Step, run: Run) -> dict:
         return {"Condition": {"Outcome": str(run.outcome)}}
     if step.type == steps.FAIL:
         return {"Fail": {"ErrorMessage": run.reason}}
+    if step.type == steps.CALLBACK:
+        outputs = [{"Name": name, "Value": value} for name, value in run.outputs.items()]
+        told = {"CallbackToken": run.call.get("token"), "SqsQueueUrl": run.queue}
+        return {"Callback": {k: v for k, v in told.items() if v} | {"OutputParameters": outputs}}
     return {steps.MADE[step.type].metadata: {"Arn": run.arn}} if run.arn else {}
 
 
@@ -372,6 +403,8 @@ TOPIC = Topic(
         "StartPipelineExecution": Operation(_start, rules=(role,), refused=_VERSIONS),
         "StopPipelineExecution": Operation(_stop),
         "RetryPipelineExecution": Operation(_retry),
+        "SendPipelineExecutionStepSuccess": Operation(_step_succeeded),
+        "SendPipelineExecutionStepFailure": Operation(_step_failed),
         "UpdatePipelineExecution": Operation(_update_execution),
         "DescribePipelineExecution": Operation(_describe_execution),
         "DescribePipelineDefinitionForExecution": Operation(_describe_definition),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from workshop.emulator.service.sagemaker.pipelines import expressions
+from workshop.emulator.service.sagemaker.pipelines import callback, expressions
 from workshop.emulator.service.sagemaker.pipelines.definition import Definition
 from workshop.emulator.service.sagemaker.pipelines.expressions import Unresolved
 from workshop.emulator.service.sagemaker.resource import Account
@@ -36,6 +36,11 @@ class Run:
     """The executions whose result it has."""
     again_at: float = 0.0
     """When it is tried again; 0: never."""
+    queue: str = ""
+    call: dict = field(default_factory=dict)
+    """Of a callback step: the URL of its queue, and the message to it without its status."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """What the answer to a callback gave."""
 
 
 class Execution(Protocol):
@@ -68,6 +73,9 @@ class Scope:
             raise Unresolved(f"{path} is not known: the step {name} has not run")
         if rest == ["Outcome"]:
             return run.outcome
+        if rest[0] == "OutputParameters":
+            declared = self._execution.definition.steps[run.name].content["OutputParameters"]
+            return callback.output(declared, run.outputs, str(rest[1]))
         return expressions.at(self._made(run), path.partition(f"{name}.")[2])
 
     def _made(self, run: Run) -> dict:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CONDITION, FAIL = "Condition", "Fail"
+CONDITION, FAIL, CALLBACK = "Condition", "Fail", "Callback"
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,19 @@ MADE = {
 }
 #: What is refused when a pipeline is made, and what to do instead.
 REFUSED = {
-    "Callback": "do in a processing step what waits for somebody else",
-    "Lambda": "do in a processing step what the function does",
+    "Lambda": "do in a processing step, or in a function with @step, what the function does",
     "EMR": "use a processing step with the Spark image",
     "EMRServerless": "use a processing step with the Spark image",
     "QualityCheck": "compare the statistics in a processing step",
     "ClarifyCheck": "look for bias in a processing step",
     "AutoML": "use a tuning step",
     "NotebookJob": "run the notebook in a processing step",
+    "EndpointConfig": "deploy the model when the execution has ended",
+    "Endpoint": "deploy the model when the execution has ended",
+    "InferenceComponent": "deploy the model when the execution has ended",
+    "Lineage": "the trial component of a job names its inputs and outputs",
 }
-TYPES = {*MADE, CONDITION, FAIL}
+#: The program of a NotebookJob, which the SDK writes as a training step (``sagemaker/workflow/
+#: notebook_job_step.py``).
+NOTEBOOK = ["amazon_sagemaker_scheduler"]
+TYPES = {*MADE, CONDITION, FAIL, CALLBACK}
