@@ -19,7 +19,7 @@ def both():
     image = json.dumps(IMAGE)
     REPORT["image"] = IMAGE
     REPORT["request"] = _tried(lambda: inference.input_handler(*_sent(image)))
-    for name, sent in (("no content type", _sent("0,0.5,1", "text/csv")), ("no JSON", _sent("{"))):
+    for name, sent in (("no content type", _sent(image, "text/csv")), ("no JSON", _sent("{"))):
         REPORT[name] = _tried(lambda sent=sent: inference.input_handler(*sent))
     context = _sent("")[1]
     REPORT["answers"] = []
