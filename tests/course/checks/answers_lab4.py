@@ -33,6 +33,7 @@ from .changes_lab4 import (
     renamed,
     sdk_channels,
     sdk_parameters,
+    sent_later,
     specification,
     statistics,
     step,
@@ -110,6 +111,7 @@ WRONG = [
         "FileNotFoundError: no such file: X_train.npy")),
     ("13.4", "stopped", execution("digits", status="Stopped")),
     ("13.4", "no metrics", lambda work: work.objects.pop("digits")),
+    ("13.4", "started before it was sent", sent_later),
     ("13.4", "failed in local mode", both(
         failed("digits", "Evaluate", "RuntimeError: no model"), local("13.4"))),
 
@@ -146,6 +148,8 @@ WRONG = [
         "response.status_code != 200", "False"))),
     ("14.2", "numpy numbers", both(replaced_region("14.2", NUMPY), handlers((
         "int(predictions[0].argmax())", "predictions[0].argmax()")))),
+    ("14.2", "stops when it is imported", handlers((
+        "def input_handler", "raise RuntimeError('end')\n\n\ndef input_handler"))),
     ("14.2", "no output handler", handlers(("def output_handler", "def answer_handler"))),
 
     ("14.3", "no metrics", registered(ModelMetrics={

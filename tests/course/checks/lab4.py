@@ -277,6 +277,9 @@ class Lab4Work(Work):
         names = {about["pipeline"] for about in self.jobs.values()}
         return {"PipelineSummaries": [{"PipelineName": name} for name in sorted(names)]}
 
+    def describe_pipeline(self, PipelineName: str) -> dict:
+        return {"PipelineDefinition": json.dumps(self.definitions[PipelineName])}
+
     def list_pipeline_executions(self, PipelineName: str, **_) -> dict:
         names = [name for name, job in self.jobs.items() if job["pipeline"] == PipelineName]
         summaries = [{"PipelineExecutionArn": _arn(name)} for name in reversed(names)]

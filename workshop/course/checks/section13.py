@@ -181,39 +181,43 @@ _EXPERIMENT = {
 def pipeline(look: Look) -> None:
     execution = _started_by_cell(look)
     definition = execution.definition
-    for what, wanted, found in (
-        (
-            "parameter",
-            [name for name, _, _ in _PARAMETERS.values()],
-            [one["Name"] for one in definition.get("Parameters", ())],
-        ),
-        (
-            "step",
-            ["Preprocess", "Train", "Evaluate"],
-            [step["Name"] for step in pipelines.steps_of(definition)],
-        ),
-    ):
-        missing = [name for name in wanted if name not in found]
-        if missing:
-            raise NotYet(
-                f"the {what}s of the pipeline are {listing(found)}", f"{listing(missing)} too"
-            )
-    experiment = pipelines.comes_to(definition.get("PipelineExperimentConfig")) or {}
-    if experiment != _EXPERIMENT:
-        has = listing(f"{name} {value}" for name, value in experiment.items())
-        raise NotYet(
-            f"the experiment of the executions: {has}",
-            "pipeline_experiment_config=in_experiment: "
-            + listing(f"{name} {value}" for name, value in _EXPERIMENT.items()),
-        )
+    parameters = [one["Name"] for one in definition.get("Parameters", ())]
+    _judge_names("parameters", parameters, [name for name, _, _ in _PARAMETERS.values()])
+    steps = [step["Name"] for step in pipelines.steps_of(definition)]
+    _judge_names("steps", steps, ["Preprocess", "Train", "Evaluate"])
+    _judge_experiment(definition)
     epochs = execution.parameters.get("Epochs", "30, its default")
     if epochs != str(_EPOCHS):
         raise NotYet(
             f"Epochs is {epochs}", f'{_EPOCHS}: pipeline.start(parameters={{"Epochs": {_EPOCHS}}})'
         )
     pipelines.stands(look, execution, own=True)
+    if not notebook.local(look) and pipelines.definition_now(PIPELINE) != definition:
+        raise NotYet(
+            "the pipeline was sent to SageMaker after this execution had started",
+            "first pipeline.upsert, then pipeline.start: an execution keeps its definition",
+        )
     pipelines.ended_well(execution)
     _judge_metrics(look, execution)
+
+
+def _judge_names(what: str, found: list[str], wanted: list[str]) -> None:
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise NotYet(f"the {what} of the pipeline are {listing(found)}", f"{listing(missing)} too")
+
+
+def _judge_experiment(definition: dict) -> None:
+    experiment = pipelines.comes_to(definition.get("PipelineExperimentConfig")) or {}
+    if experiment != _EXPERIMENT:
+        has, wanted = (
+            listing(f"{name} {value}" for name, value in one.items())
+            for one in (experiment, _EXPERIMENT)
+        )
+        raise NotYet(
+            f"the experiment of the executions: {has}",
+            f"pipeline_experiment_config=in_experiment: {wanted}",
+        )
 
 
 def _started_by_cell(look: Look) -> pipelines.Execution:

@@ -54,7 +54,7 @@ def _printed_config(text: str) -> object:
 
 def _time(seconds: float) -> str:
     days = seconds / 86400
-    return f"{days:g} days" if days >= 1 else f"{seconds / 3600:g} hours"
+    return f"{days:g} days" if days > 1 else f"{seconds / 3600:g} hours"
 
 
 # --- inference.py -------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def handlers(look: Look) -> None:
 
 
 def _judge_request(tried: dict, image: list) -> None:
-    expected = 'JSON with "instances": a list with one image of 28 × 28 × 1 numbers'
+    expected = 'JSON as a text, with "instances": a list with one image of 28 × 28 × 1 numbers'
     content = _json(tried, expected)
     if not isinstance(content, dict) or "instances" not in content:
         raise NotYet(f"it returned {_shown(content)}", expected)
@@ -229,7 +229,8 @@ def register(look: Look) -> None:
     executions = _with_decision(look)
     step = _register_step(executions[0])
     request = pipelines.comes_to(step["Arguments"], _MADE_UP)
-    look.at(f"the step {step['Name']} in {look.looked_at}")
+    where = f"the step {step['Name']} in {look.looked_at}"
+    look.at(where)
     if request.get("ModelPackageGroupName") != GROUP:
         raise NotYet(f"the group is {request.get('ModelPackageGroupName')}", f"{GROUP}: GROUP")
     if request.get("ModelApprovalStatus") != "PendingManualApproval":
@@ -242,6 +243,7 @@ def register(look: Look) -> None:
     _judge_metadata(request.get("CustomerMetadataProperties") or {})
     pipelines.stands(look, executions[0])
     _came_to(look, executions, step["Name"])
+    look.at(where)
 
 
 def _not_local(look: Look) -> None:
@@ -337,6 +339,7 @@ def decide(look: Look) -> None:
     look.at(where)
     pipelines.stands(look, executions[0])
     _came_to(look, executions, "GoodEnough")
+    look.at(f"{where}, for {len(_CASES)} pairs of an accuracy and a bar")
 
 
 def _next_steps(arguments: dict, scope: Scope) -> list[dict]:

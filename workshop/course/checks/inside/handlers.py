@@ -15,7 +15,7 @@ DIGITS = (3, 9, 0)
 
 def both():
     """Call both handlers with what they understand, and with what they do not."""
-    inference = execute("inference.py", "inference")
+    inference = execute("inference.py", "inference", whole=True)
     image = json.dumps(IMAGE)
     REPORT["image"] = IMAGE
     REPORT["request"] = _tried(lambda: inference.input_handler(*_sent(image)))

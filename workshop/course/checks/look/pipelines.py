@@ -79,6 +79,7 @@ def executions(look: Look, pipeline: str) -> Iterator[Execution]:
             folders |= others
             continue
         found = True
+        look.saw_job(one.name)
         look.at(f"the execution {one.name} of the pipeline {pipeline}, of {clock(one.started)}")
         yield one
     if not found:
@@ -122,7 +123,8 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
     if not {"pipeline", "execution"} <= variables.keys():
         raise NotYet(
             "the pipeline ran in local mode: SageMaker knows nothing of it",
-            "a check in the open notebook, after it has run, which knows it; or LOCAL = False",
+            "a check in the open notebook, which knows it; or a run with LOCAL = False",
+            step="open the notebook, run it from the top, and check in it",
         )
     made, execution = variables["pipeline"], variables["execution"]
     if made.name != pipeline:
@@ -140,6 +142,11 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
         {name: str(value) for name, value in execution.pipeline_parameters.items()},
         execution.list_steps()["PipelineExecutionSteps"],
     )
+
+
+def definition_now(pipeline: str) -> dict:
+    """Return the definition of a pipeline: what its next execution will have."""
+    return json.loads(ask("describe_pipeline", PipelineName=pipeline)["PipelineDefinition"])
 
 
 # --- what became of it ----------------------------------------------------------------------
