@@ -216,6 +216,7 @@ RIGHT = [
         ["without pipeline_experiment_config="],
         "The SDK takes this very configuration where none is given.",
     ),
+    (["14.3"], ["without approval_status="], "Without it, a version begins as pending too."),
     (["14.2"], [": ValueError"], "What an error says is free."),
     (
         ["14.4"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,8 +131,7 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
     made, execution = variables["pipeline"], variables["execution"]
     if made.name != pipeline:
         raise NotYet(f"the pipeline's name is {made.name}", pipeline)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that no job is started
+    with _quiet_sdk():
         definition = json.loads(made.definition())
     about = execution.describe()
     return Execution(
@@ -147,6 +148,20 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
 def definition_now(pipeline: str) -> dict:
     """Return the definition of a pipeline: what its next execution will have."""
     return json.loads(ask("describe_pipeline", PipelineName=pipeline)["PipelineDefinition"])
+
+
+@contextlib.contextmanager
+def _quiet_sdk() -> Iterator[None]:
+    """Let the SDK not say again what it has said when the notebook made the definition."""
+    logger = logging.getLogger("sagemaker")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 # --- what became of it ----------------------------------------------------------------------
