@@ -235,4 +235,29 @@ RIGHT = [
         ["element: Join values=: [", "without element 2"],
         "The words beside the numbers are free.",
     ),
+    (
+        ["14.5"],
+        ["statement: : client.update_model_package(", "-> none"],
+        "The version is approved already, from before.",
+    ),
+    (
+        ["14.5"],
+        ["argument: : client.update_model_package(", "without ModelApprovalStatus="],
+        "The version is approved already, from before.",
+    ),
+    (
+        ["14.5"],
+        ["argument: : client.update_model_package(", "without ApprovalDescription="],
+        "The reason of before stays with the version.",
+    ),
+    (
+        ["14.5"],
+        ["constant: client.update_model_package ApprovalDescription=: ", "-> 'Approved'"],
+        "What the reason says is free.",
+    ),
+    (
+        ["14.5"],
+        ["constant: client.update_model_package ApprovalDescription=: ", "few.x'"],
+        "What the reason says is free.",
+    ),
 ]
