@@ -147,7 +147,7 @@ def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
     for section in lab.sections:
         name = f"{section.notebook}.ipynb"
         so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
-        folders = tuple(f"{Path(one).name}/" for one in (section.scripts, *section.finished) if one)
+        folders = tuple(f"{one}/" for one in section.folders)
         for path, data in solution.items():
             if path.startswith(folders) or path in section.files:
                 so_far += [path, hashlib.sha256(data).hexdigest()]

@@ -94,7 +94,7 @@ class Job:
 
 @_record
 class Section:
-    """One section of a lab: a notebook and the folder of scripts that its job runs, if it has one."""
+    """One section of a lab: a notebook, and the folder of scripts that its job runs, if any."""
 
     number: _Number
     title: str
@@ -107,6 +107,12 @@ class Section:
     instances: tuple[Instances, ...] = ()
     images: tuple[Image, ...] = ()
     tasks: Annotated[tuple[Task, ...], Field(validation_alias="task")] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of its scripts in its lab: its own, and those of other labs."""
+        names = (Path(one).name for one in (self.scripts, *self.finished) if one)
+        return tuple(dict.fromkeys(names))
 
 
 @_record
