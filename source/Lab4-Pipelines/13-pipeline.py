@@ -56,7 +56,7 @@ import logging
 import workshop
 
 workshop.connect()  # says where calls go: this machine, or your account
-logging.getLogger("sagemaker").setLevel(logging.WARNING)  # INFO: everything the SDK does
+logging.getLogger("sagemaker").setLevel(logging.ERROR)  # INFO: everything the SDK does
 
 import sagemaker
 from sagemaker.workflow.pipeline_context import LocalPipelineSession, PipelineSession
@@ -194,15 +194,17 @@ preprocess = ProcessingStep(
 # %%
 from sagemaker.inputs import TrainingInput
 
-# task 13.2 begin
 outputs = preprocess.properties.ProcessingOutputConfig.Outputs
+
+# task 13.2 begin
 channels = {
     name: TrainingInput(outputs[name].S3Output.S3Uri)
     for name in ("X_train", "y_train", "X_val", "y_val")
 }
 # task 13.2 end
 for name, channel in channels.items():
-    print(name, channel.config["DataSource"]["S3DataSource"]["S3Uri"].expr)
+    uri = getattr(channel, "config", {}).get("DataSource", {}).get("S3DataSource", {}).get("S3Uri")
+    print(name, getattr(uri, "expr", uri or channel))
 
 # %% [markdown]
 # The checkpoints are below `run_uri` too. An execution that fails can be *retried*, and it keeps

@@ -107,13 +107,14 @@ def states_of(steps):
 def watch(pipeline, execution, every=1):
     """Draw an execution until it has ended, anew every so many seconds; return its status."""
     parents = parents_of(json.loads(pipeline.definition()))
-    handle = display(display_id=True)
+    handle = display(display_id=True)  # None where nothing can be shown
     while True:
         status = execution.describe()["PipelineExecutionStatus"]
         steps = execution.list_steps()  # in local mode it is the whole answer of the API
         steps = steps["PipelineExecutionSteps"] if isinstance(steps, dict) else steps
         figure = draw(parents, states_of(steps))
-        handle.update(figure)
+        if handle:
+            handle.update(figure)
         plt.close(figure)
         if status not in ("Executing", "Stopping"):
             return status
