@@ -536,4 +536,7 @@ print(f"best trial: max-depth {depth:.0f}, accuracy {accuracy:.3f}")
 # · [ExperimentConfig](https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ExperimentConfig.html)
 # · [BatchPutMetrics](https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_metrics_BatchPutMetrics.html)
 #
-# This was the last section. What SageMaker Processing can do, you have now done.
+# What SageMaker Processing can do, you have now done.
+#
+# Next: one pipeline of three jobs, in Lab 4:
+# [13-pipeline.ipynb](../Lab4-Pipelines/13-pipeline.ipynb).

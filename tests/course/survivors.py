@@ -11,7 +11,7 @@ RIGHT = [
         "The name of an input is free: the container does not see it.",
     ),
     (
-        ["1.3", "3.2", "4.2", "6.1", "7.1", "8.1", "10.1", "10.3"],
+        ["1.3", "3.2", "4.2", "6.1", "7.1", "8.1", "10.1", "10.3", "13.3"],
         ["constant: ProcessingInput input_name=: "],
         "The name of an input is free: the container does not see it.",
     ),
@@ -177,7 +177,7 @@ RIGHT = [
         ["argument: estimator =: TensorFlow(", "without sagemaker_session="],
         "Without a session the estimator makes a fitting one, by its instance type.",
     ),
-    (["2.1"], ["swap: channels =: (", "elements"], "Channels come in any order."),
+    (["2.1", "13.2"], ["swap: channels =: (", "elements"], "Channels come in any order."),
     (["2.5"], ["swap: metric_definitions =: [", "elements"], "Metrics come in any order."),
     (
         ["10.1"],
@@ -188,5 +188,76 @@ RIGHT = [
         ["9.2"],
         ["swap: batch_processor.run arguments=: [", "elements"],
         "Arguments with names come in any order.",
+    ),
+    (
+        ["13.4"],
+        ["pipeline.upsert(role_arn=role) -> none"],
+        "The pipeline of before is still in SageMaker, and it is the same one.",
+    ),
+    (
+        ["13.4"],
+        ["order: : pipeline.upsert(role_arn=role) <-> execution = "],
+        "The pipeline of before is still in SageMaker, and it is the same one.",
+    ),
+    (
+        ["13.4"],
+        ["element: Pipeline steps=: [", "without element 0"],
+        "The SDK adds the steps whose properties the others read.",
+    ),
+    (
+        ["13.4"],
+        ["element: Pipeline steps=: [", "without element 1"],
+        "The SDK adds the steps whose properties the others read.",
+    ),
+    (["13.4"], ["swap: Pipeline steps=: [", "elements"], "The properties make the order."),
+    (["13.4"], ["swap: Pipeline parameters=: [", "elements"], "Parameters come in any order."),
+    (
+        ["13.4"],
+        ["without pipeline_experiment_config="],
+        "The SDK takes this very configuration where none is given.",
+    ),
+    (["14.3"], ["without approval_status="], "Without it, a version begins as pending too."),
+    (["14.2"], [": ValueError"], "What an error says is free."),
+    (
+        ["14.4"],
+        ["argument: FailStep error_message=: ", "without on="],
+        "What stands between the numbers of the message is free.",
+    ),
+    (["14.4"], ["swap: Join values=: [", "elements"], "The order of the words is free."),
+    (["14.4"], ["constant: Join values=: "], "The words beside the numbers are free."),
+    (
+        ["14.4"],
+        ["element: Join values=: [", "without element 0"],
+        "The words beside the numbers are free.",
+    ),
+    (
+        ["14.4"],
+        ["element: Join values=: [", "without element 2"],
+        "The words beside the numbers are free.",
+    ),
+    (
+        ["14.5"],
+        ["statement: : client.update_model_package(", "-> none"],
+        "The version is approved already, from before.",
+    ),
+    (
+        ["14.5"],
+        ["argument: : client.update_model_package(", "without ModelApprovalStatus="],
+        "The version is approved already, from before.",
+    ),
+    (
+        ["14.5"],
+        ["argument: : client.update_model_package(", "without ApprovalDescription="],
+        "The reason of before stays with the version.",
+    ),
+    (
+        ["14.5"],
+        ["constant: client.update_model_package ApprovalDescription=: ", "-> 'Approved'"],
+        "What the reason says is free.",
+    ),
+    (
+        ["14.5"],
+        ["constant: client.update_model_package ApprovalDescription=: ", "few.x'"],
+        "What the reason says is free.",
     ),
 ]

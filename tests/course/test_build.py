@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
-from workshop.course import build
+from workshop.course import build, reset
 from workshop.emulator.errors import WorkshopError
 from workshop.paths import ROOT
 
@@ -77,6 +77,45 @@ def test_starter_and_solution(course):
         assert not tags & {"starter-only", "solution-only"}
     assert b"task 1.2 not attempted: Do 1.2." in starter["script_1/script.py"]
     assert solution["script_1/script.py"] == b"def f():\n    x = 3\n    return x\n"
+
+
+@pytest.fixture
+def second_lab(course):
+    """A lab whose one section has no scripts of its own, and uses those of the first lab."""
+    source = course / "source"
+    (source / "Lab2-Tiny").mkdir()
+    (source / "Lab2-Tiny" / "3-three.py").write_text(TWO)
+    with open(source / "course.toml", "a") as contents:
+        contents.write(
+            '[[lab]]\nfolder = "Lab2-Tiny"\ntitle = "A second lab"\n'
+            "[[lab.section]]\nnumber = 3\n"
+            'title = "Three"\nnotebook = "3-three"\nminutes = 1\n'
+            'finished = ["Lab1-Tiny/script_1"]\n'
+        )
+    return course
+
+
+def test_scripts_of_another_lab_come_finished(second_lab):
+    lab = lab_of(second_lab)
+    starter, _, solution = build._rendered(lab, second_lab)
+    assert starter["script_1/script.py"] == b"def f():\n    x = 3\n    return x\n"
+    assert starter.keys() == solution.keys() == {"3-three.ipynb", "script_1/script.py"}
+    # They are a part of what was executed.
+    before = build._code_digests(lab, solution)
+    solution["script_1/script.py"] += b"pass\n"
+    assert build._code_digests(lab, solution) != before
+
+
+def test_a_reset_brings_them_back(second_lab):
+    folder = second_lab / "Lab2-Tiny"
+    write_unexecuted(second_lab)
+    (folder / "script_1" / "script.py").write_text("mine")
+    (folder / "notes.txt").write_text("mine")
+    done = reset.reset(3, second_lab)
+    assert done.changed == ("script_1/script.py",)
+    assert (folder / "script_1" / "script.py").read_text().startswith("def f():")
+    assert (done.kept / "script_1" / "script.py").read_text() == "mine"
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_a_notebook_that_is_missing(make_course):

@@ -48,6 +48,8 @@ JOB = {
     **dict.fromkeys(("2.1", "2.5", "2.6", "5.2"), "estimator.fit("),
     **dict.fromkeys(("4.1", "4.2", "6.1", "7.1", "8.1"), ".run("),
     "12.3": "job.wait(logs=False)",
+    **dict.fromkeys(("13.3", "13.4"), "watch(pipeline, execution)"),
+    **dict.fromkeys(("14.3", "14.4"), "pipeline_of(good_enough)"),
 }
 
 

@@ -20,6 +20,7 @@ SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.section
 #: The framework whose image a class of the SDK takes.
 FRAMEWORKS = {
     "TensorFlow": "tensorflow",
+    "TensorFlowModel": "tensorflow",
     "TensorFlowProcessor": "tensorflow",
     "SKLearn": "sklearn",
     "SKLearnProcessor": "sklearn",
@@ -75,6 +76,8 @@ class Uses(ast.NodeVisitor):
         elif "framework_version" in given:
             framework = FRAMEWORKS[called]
             self.images.add((framework, given["framework_version"], given.get("py_version")))
+        elif called in FRAMEWORKS and None in given:  # **settings, which several jobs share
+            self.images.add((FRAMEWORKS[called], self._names["framework_version"], "py312"))
         self._add_type(given.get("instance_type"))
         self.generic_visit(node)
 
@@ -104,16 +107,16 @@ def test_a_section_names_the_instances_and_images_of_its_sources(lab, section):
 @pytest.mark.parametrize(("lab", "section"), SECTIONS, ids=[one.notebook for _, one in SECTIONS])
 def test_a_section_names_the_jobs_of_its_notebook(lab, section):
     folder = manifest.SOURCE / lab.folder
-    uses = Uses(folder / f"{section.notebook}.py")
+    files = [folder / name for name in section.files if name.endswith(".py")]
+    notebook, both = (Uses(folder / f"{section.notebook}.py", *more) for more in ((), files))
     names = {(job.name, job.kind) for job in section.jobs}
-    assert names == uses.jobs
+    assert notebook.jobs <= names <= both.jobs
     named = {job.script for job in section.jobs} - {""}
-    assert bool(named) == bool(uses.called.intersection(FRAMEWORK_PROCESSORS))
-    assert named <= uses.scripts
-    for file in section.files:
-        if file.endswith(".py"):
-            for name, kind in Uses(folder / file).jobs:
-                assert any(name.startswith(one) and kind == other for one, other in names)
+    assert bool(named) == bool(both.called.intersection(FRAMEWORK_PROCESSORS))
+    assert named <= both.scripts
+    of_lab = {(job.name, job.kind) for one in lab.sections for job in one.jobs}
+    for name, kind in both.jobs:
+        assert any(name.startswith(one) and kind == other for one, other in of_lab)
 
 
 def test_a_section_leads_to_the_next_one():

@@ -88,7 +88,8 @@ def render(
             change(notebook)
         files[f"{section.notebook}.ipynb"] = notebook
     for section in lab.sections:
-        for path in [*_files(source / section.scripts), *(source / name for name in section.files)]:
+        scripts = _files(source / section.scripts) if section.scripts else []
+        for path in [*scripts, *(source / name for name in section.files)]:
             if not path.is_file():
                 raise WorkshopError(f"course.toml names a file that is missing: {path}.")
             name = path.relative_to(source).as_posix()
@@ -96,6 +97,11 @@ def render(
             if path.suffix == ".py":
                 data = gaps.fill(data.decode(), path, fill).encode()
             files[name] = data
+        for path in (one for name in section.finished for one in _files(source.parent / name)):
+            data = path.read_bytes()
+            if path.suffix == ".py":
+                data = gaps.fill(data.decode(), path, gaps.solution).encode()
+            files["/".join(path.relative_to(source.parent).parts[1:])] = data
     return files
 
 
@@ -141,8 +147,9 @@ def _code_digests(lab: manifest.Lab, solution: Files) -> dict[str, str]:
     for section in lab.sections:
         name = f"{section.notebook}.ipynb"
         so_far += [cell.source for cell in notebooks.code_cells(solution[name])]
+        folders = tuple(f"{one}/" for one in section.folders)
         for path, data in solution.items():
-            if path.startswith(f"{section.scripts}/") or path in section.files:
+            if path.startswith(folders) or path in section.files:
                 so_far += [path, hashlib.sha256(data).hexdigest()]
         digests[name] = _digest(so_far)
     return digests

@@ -94,18 +94,25 @@ class Job:
 
 @_record
 class Section:
-    """One section of a lab: a notebook and the folder of scripts that its job runs."""
+    """One section of a lab: a notebook, and the folder of scripts that its job runs, if any."""
 
     number: _Number
     title: str
     notebook: str  # file name without suffix
-    scripts: str
     minutes: _Number
+    scripts: str = ""
     files: tuple[str, ...] = ()  # other files of the lab that it needs; no task is in them
+    finished: tuple[str, ...] = ()  # folders of another lab's scripts, taken as they are solved
     jobs: tuple[Job, ...] = ()
     instances: tuple[Instances, ...] = ()
     images: tuple[Image, ...] = ()
     tasks: Annotated[tuple[Task, ...], Field(validation_alias="task")] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of its scripts in its lab: its own, and those of other labs."""
+        names = (Path(one).name for one in (self.scripts, *self.finished) if one)
+        return tuple(dict.fromkeys(names))
 
 
 @_record

@@ -56,7 +56,8 @@ def reset(number: int | str, root: Path = ROOT) -> Reset:
                 files.write(folder / name, starter[name], mode=0o644)
             else:
                 (folder / name).unlink()
-        _remove_empty_folders(folder / section.scripts)
+        for one in section.folders:
+            _remove_empty_folders(folder / one)
     except OSError as error:
         raise WorkshopError(
             f"Section {section.number} could not be reset: {error}. Nothing of yours is lost: what "
@@ -112,8 +113,9 @@ def _take_back(section: manifest.Section) -> tuple[str, ...]:
 def _starter(lab: manifest.Lab, section: manifest.Section, root: Path) -> dict[str, bytes]:
     """Return the files of a section's starter by their path inside the lab's folder."""
     wanted = {}
+    folders = tuple(f"{one}/" for one in section.folders)
     for name, content in build.starter(lab, root).items():
-        if name == f"{section.notebook}.ipynb" or name.startswith(f"{section.scripts}/"):
+        if name == f"{section.notebook}.ipynb" or name.startswith(folders):
             wanted[name] = build.as_bytes(content)
     return wanted
 
@@ -123,7 +125,7 @@ def _present(folder: Path, section: manifest.Section) -> Iterable[Path]:
     notebook = folder / f"{section.notebook}.ipynb"
     if notebook.is_file() or notebook.is_symlink():
         yield notebook
-    for path in sorted((folder / section.scripts).rglob("*")):
+    for path in sorted(path for one in section.folders for path in (folder / one).rglob("*")):
         inside = path.relative_to(folder).parts
         if (path.is_file() or path.is_symlink()) and not set(inside) & set(build.UNWANTED):
             yield path

@@ -1,6 +1,6 @@
 """A learner's folder with everything done, and jobs, S3 and scripts to change one thing of.
 
-`Work` is Lab 1's; what the others do differently is in `lab2.py` and `lab3.py`.
+`Work` is Lab 1's; what the others do differently is in `lab2.py`, `lab3.py` and `lab4.py`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ SCRIPTS = {
     "training.py": "script_train",
     "evaluation.py": "script_evaluation",
     "preprocess_shard.py": "script_sharding",
+    "inference.py": "script_package",
 }
 METRICS = {
     "train:loss": r" loss=([0-9.]+)",
@@ -379,12 +380,18 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     """The work on the lab of the task that the test is about; on Lab 1 where it is about none."""
     from .lab2 import Lab2Work
     from .lab3 import Lab3Work
+    from .lab4 import Lab4Work
 
     call = getattr(request.node, "callspec", None)
     lab = manifest.lab_of(call.params.get("number", "1.1") if call else "1.1")
     folder = tmp_path / lab.folder
     shutil.copytree(solutions / lab.folder, folder)
-    kinds = {"Lab1-Unit-Testing": Work, "Lab2": Lab2Work, "Lab3-Processors": Lab3Work}
+    kinds = {
+        "Lab1-Unit-Testing": Work,
+        "Lab2": Lab2Work,
+        "Lab3-Processors": Lab3Work,
+        "Lab4-Pipelines": Lab4Work,
+    }
     work = kinds[lab.folder](folder, s3)
     work.connect(monkeypatch)
     return work

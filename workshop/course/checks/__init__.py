@@ -30,6 +30,8 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section10,
     section11,
     section12,
+    section13,
+    section14,
 )
 from workshop.course.checks.look import Look, gaps, notebook
 from workshop.course.checks.outcome import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from workshop.course.checks import live, section1
+from workshop.course.checks import section1
 from workshop.course.checks.look import Look, jobs, notebook, trials
 from workshop.course.checks.look.job_request import instances_of
 from workshop.course.checks.look.phrases import listing
@@ -33,7 +33,7 @@ def toggle(look: Look) -> None:
         look.at(f"{cell}, run with LOCAL = {local}")
         _judge_toggle(trial.report[str(local)], local, kind, session, instance_type)
     record = jobs.newest(look, section1.SCRIPT)
-    job, local = look.looked_at, _local(look)
+    job, local = look.looked_at, notebook.local(look)
     kind, _ = instances_of(record)
     look.at(f"{look.notebook.name}, and {job}")
     if local is not None and local is not kind.startswith("local"):
@@ -74,16 +74,6 @@ def _imports(look: Look) -> list[str]:
         imports = (node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)))
         found += [text for text in map(ast.unparse, imports) if "sagemaker" in text]
     return found
-
-
-def _local(look: Look) -> bool | None:
-    """Return LOCAL as the notebook has it; None when it does not say."""
-    variables = live.variables(look.notebook.name)
-    if "LOCAL" in variables:
-        return bool(variables["LOCAL"])
-    pattern = r"(?m)^LOCAL\s*=\s*(True|False)\b"
-    said = [one for cell in notebook.cells(look) for one in re.findall(pattern, cell.source)]
-    return said[-1] == "True" if said else None
 
 
 @check("4.2")

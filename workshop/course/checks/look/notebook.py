@@ -111,15 +111,31 @@ def came_to_job(look: Look) -> None:
 
     An older job tells nothing of the cells as they are now. A job that failed tells of itself.
     """
+    below = _from_task_on(look)
+    starts = (at for at, one in enumerate(below) if _STARTS_JOB.search(one.source))
+    _none_stopped(look, below[: next(starts, 0) + 1], "job")
+
+
+def came_to_pipeline(look: Look) -> None:
+    """Make sure that no cell stopped, from the task's on, up to the last that sends a pipeline."""
+    below = _from_task_on(look)
+    sends = [at for at, one in enumerate(below) if ".upsert(" in one.source]
+    _none_stopped(look, below[: max(sends, default=0) + 1], "pipeline")
+
+
+def _from_task_on(look: Look) -> list[Cell]:
+    """Return the cells from the last of the task on; none where a script has the task."""
     every, own = cells(look), of_task(look)
-    begin = every.index(own[-1]) if own else len(every)
-    starts = (at for at in range(begin, len(every)) if _STARTS_JOB.search(every[at].source))
-    for one in every[begin : next(starts, begin) + 1]:
+    return every[every.index(own[-1]) :] if own else []
+
+
+def _none_stopped(look: Look, some: list[Cell], what: str) -> None:
+    for one in some:
         if one.error and not _JOB_FAILED.match(one.error):
             look.at(f"{look.notebook.name}, from the cell of task {look.task} on")
             raise NotYet(
-                f"it stopped before it started a job: {one.error.strip().splitlines()[0]}",
-                "a job that it starts as it is now",
+                f"it stopped before it started a {what}: {one.error.strip().splitlines()[0]}",
+                f"a {what} that it starts as it is now",
                 step="mend the cell that stopped, and run it and those below it",
             )
 
@@ -140,6 +156,16 @@ def ran_well(look: Look, *, but_for_jobs: bool = False) -> None:
                 "a cell that ran",
                 step="run the cell, and save the notebook; or check in the notebook",
             )
+
+
+def local(look: Look) -> bool | None:
+    """Return LOCAL as the notebook has it; None when it does not say."""
+    variables = live.variables(look.notebook.name)
+    if "LOCAL" in variables:
+        return bool(variables["LOCAL"])
+    pattern = r"(?m)^LOCAL\s*=\s*(True|False)\b"
+    said = [one for cell in cells(look) for one in re.findall(pattern, cell.source)]
+    return said[-1] == "True" if said else None
 
 
 def cell(look: Look, name: str) -> Cell:
