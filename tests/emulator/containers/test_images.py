@@ -242,9 +242,8 @@ def test_it_trains_and_processes(script, framework, estimator, version, where):
     assert f"this machine plays it with {estimator} " in output
 
 
-@pytest.mark.lab3
 @pytest.mark.slow
-def test_the_algorithm_of_an_image_is_not_played(compose):
-    done = compose({"algo-1-test": {"image": "sagemaker-xgboost:3.0-5", "command": "train"}})
+def test_an_image_without_an_algorithm_wants_a_script(compose):
+    done = compose({"algo-1-test": {"image": "sagemaker-scikit-learn:1.2-1", "command": "train"}})
     assert done.returncode == 1
-    assert "give the estimator an entry_point." in done.stdout
+    assert "there is no algorithm in the image: give the estimator an entry_point." in done.stdout

@@ -208,8 +208,11 @@ def train(version: str) -> None:
     folder, checkpoint, done = checkpoints()
     keeps_model = found.pop("save_model_on_termination", "false") == "true"
 
-    class EachRound(xgboost.callback.TrainingCallback):
-        """Prints the metrics, which CloudWatch keeps, and writes a checkpoint."""
+    class EachRound(xgboost.callback.EarlyStopping):
+        """Prints the metrics, which CloudWatch keeps, writes a checkpoint, and stops early.
+
+        One callback does it all: of several, XGBoost leaves out those that come after a stop.
+        """
 
         def after_iteration(self, model, epoch, evals_log):
             number = done + epoch
@@ -228,21 +231,20 @@ def train(version: str) -> None:
                 old.unlink(missing_ok=True)
             if keeps_model:
                 save(model, version)
-            return False
+            return patience is not None and super().after_iteration(model, epoch, evals_log)
 
-    callbacks: list[xgboost.callback.TrainingCallback] = [EachRound()]
+        def after_training(self, model):
+            return model if patience is None else super().after_training(model)
+
     patience = found.pop("early_stopping_rounds", None)
-    if patience:
-        metric = found["eval_metric"][-1] if "eval_metric" in found else None
-        callbacks.append(
-            xgboost.callback.EarlyStopping(
-                rounds=patience,
-                metric_name=metric,
-                data_name=sets[-1][1],
-                maximize=metric.partition("@")[0] in _HIGHER_IS_BETTER if metric else None,
-                save_best=True,
-            )
-        )
+    metric = found["eval_metric"][-1] if "eval_metric" in found else None
+    each_round = EachRound(
+        rounds=patience,
+        metric_name=metric,
+        data_name=sets[-1][1],
+        maximize=metric.partition("@")[0] in _HIGHER_IS_BETTER if metric else None,
+        save_best=True,
+    )
     try:
         model = xgboost.train(
             found,
@@ -250,7 +252,7 @@ def train(version: str) -> None:
             found.pop("num_round") - done,
             evals=sets,
             xgb_model=xgboost.Booster(model_file=checkpoint) if checkpoint else None,
-            callbacks=callbacks,
+            callbacks=[each_round],
             verbose_eval=False,
         )
     except xgboost.core.XGBoostError as error:
