@@ -224,6 +224,7 @@ for _ in range(200):
     milliseconds.append(1000 * (time.perf_counter() - start))
 p50, p99 = np.percentile(milliseconds, [50, 99])
 # task 16.3 end
+print(f"{len(milliseconds)} requests: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
 
 plt.figure(figsize=(6, 2))
 plt.hist(milliseconds, bins=40)

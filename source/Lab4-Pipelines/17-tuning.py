@@ -188,7 +188,8 @@ if not LOCAL:
     trials = trials.sort_values("FinalObjectiveValue", ascending=False)
     best_job = tuner.best_training_job()
     # task 17.3 end
-trials
+    print(f"the best: {best_job}")
+trials.filter(["learning-rate", "dropout", "FinalObjectiveValue", "TrainingElapsedTimeSeconds"])
 
 # %% tags=["starter-only"]
 workshop.check("17.3")
