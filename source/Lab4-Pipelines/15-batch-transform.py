@@ -107,7 +107,7 @@ workshop.check("15.1")
 # ```
 #
 # The `id` is for us. The model never sees it; it comes back beside the answer. So we do not have to
-# trust in the order.
+# rely on the order.
 
 # %%
 import gzip
@@ -152,15 +152,16 @@ S3Uploader.upload_string_as_file_body(
 # say here but which version.
 
 # %%
+from digits_pipeline import newest
 from sagemaker import ModelPackage
 from sagemaker.tensorflow import TensorFlowModel
 
 if LOCAL:
-    below = S3Downloader.list(f"s3://{bucket}/Lab4/Executions/", sagemaker_session)
-    packages = [uri for uri in below if uri.endswith("/Package/model.tar.gz")]
-    assert packages, "There is no package in S3: run 14-register first"
     model = TensorFlowModel(
-        max(packages), role=role, framework_version="2.19", sagemaker_session=sagemaker_session
+        newest(sagemaker_session, "/Package/model.tar.gz"),
+        role=role,
+        framework_version="2.19",
+        sagemaker_session=sagemaker_session,
     )
 else:
     model = ModelPackage(
