@@ -53,7 +53,7 @@ import logging
 import workshop
 
 workshop.connect()  # says where calls go: this machine, or your account
-logging.getLogger("sagemaker").setLevel(logging.WARNING)  # INFO: everything the SDK does
+logging.getLogger("sagemaker").setLevel(logging.ERROR)  # INFO: everything the SDK does
 
 import sagemaker
 from sagemaker.local import LocalSession
@@ -240,7 +240,8 @@ workshop.check("16.3")
 
 # %% [markdown]
 # These are the milliseconds of this machine. On AWS the way there and back is added, from where you
-# are, and the machine is another one. What stays is the form: most are fast, some are not.
+# are, and the machine is another one. What stays is the form: most are fast, some are not. (In local
+# mode, the SDK asks Docker something before each request, and that is most of the time.)
 
 # %% [markdown]
 # ## A second model beside it

@@ -144,7 +144,7 @@ from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
 
 if LOCAL:
     trial = estimator(sagemaker_session)
-    trial.set_hyperparameters(**trial.hyperparameters(), **{"learning-rate": 0.003, "dropout": 0.3})
+    trial.set_hyperparameters(**{"learning-rate": 0.003, "dropout": 0.3})
     trial.fit(channels, logs="None")
 else:
     # task 17.2 begin
