@@ -14,7 +14,8 @@ class Record:
     """One job. Times are seconds since the epoch; ``ended`` is None while it runs.
 
     ``request`` is what the SDK sent, as boto3's ``create_processing_job`` and its like
-    take it; ``directory`` the working directory it was sent from;
+    take it; with ``Model``, the description of the model that a
+    transform job on instances names, since it may be deleted once the job runs; ``directory`` the working directory it was sent from;
     ``error`` is empty when the job ended well; ``refused`` is why AWS would refuse a job that the
     SDK's local mode took.
     """
