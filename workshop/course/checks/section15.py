@@ -14,7 +14,7 @@ from workshop.course.checks import live
 from workshop.course.checks.arrays import RAW_FILES, read_raw
 from workshop.course.checks.look import Look, jobs, notebook, serving
 from workshop.course.checks.look.job_request import instances_of
-from workshop.course.checks.look.phrases import at_time, listing
+from workshop.course.checks.look.phrases import at_time, clock, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker import batches
@@ -38,7 +38,6 @@ def approved(look: Look) -> None:
         raise NotYet(f"approved_arn is {_kind(found)}", expected)
     if not re.search(rf":model-package/{GROUP}/\d+$", found):
         raise NotYet(f"approved_arn is {found}", expected)
-    began = max((cell.began or 0 for cell in notebook.of_task(look)), default=0)
     look.at(f"the versions of the group {GROUP} in the registry")
     every = serving.versions(GROUP)
     known = {one.arn: one for one in every}
@@ -49,7 +48,12 @@ def approved(look: Look) -> None:
             "a version that is in the registry",
             step="run the cell of the task again, then check again",
         )
-    _judge_version(known[found], every, began)
+    _judge_version(known[found], every, _began(look))
+
+
+def _began(look: Look) -> float:
+    """Return when the cell of the task ran last, in seconds since the epoch; 0 where not known."""
+    return max((cell.began or 0 for cell in notebook.of_task(look)), default=0)
 
 
 def _judge_version(chosen: serving.Version, every: list[serving.Version], began: float) -> None:
@@ -123,6 +127,12 @@ def _sent(look: Look) -> list[str]:
             "this job ran in local mode, which gets the images without their ids",
             "a check in the open notebook, which knows lines; or a run with LOCAL = False",
             step="open the notebook, run it from the top, and check in it",
+        )
+    if _began(look) > record.started:
+        raise NotYet(
+            f"this job is of {clock(record.started)}, and the cell ran since",
+            "a job with the lines as they are now",
+            step="run the cells down to the one with transformer.transform, then check again",
         )
     look.at(f"the input of {look.looked_at}")
     return serving.input_lines(look, record)
