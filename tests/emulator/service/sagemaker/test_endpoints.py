@@ -402,7 +402,8 @@ def test_the_record_of_a_deleted_endpoint_says_what_it_has_run(script, tmp_path)
     client = sagemaker()
     client.update_endpoint(EndpointName=name, EndpointConfigName=second)
     assert settled(name)["EndpointConfigName"] == second
-    client.update_endpoint(EndpointName=name, EndpointConfigName=config(variant("1 / 0")))
+    third = config(variant("1 / 0"))
+    client.update_endpoint(EndpointName=name, EndpointConfigName=third)
     assert "ZeroDivisionError" in settled(name)["FailureReason"]
     (record,) = records.endpoints(tmp_path)
     assert (record.name, record.ended) == (name, None)
@@ -410,9 +411,10 @@ def test_the_record_of_a_deleted_endpoint_says_what_it_has_run(script, tmp_path)
     client.delete_endpoint(EndpointName=name)
     (record,) = records.endpoints(tmp_path)
     had = record.request["Configurations"]
-    assert [one["EndpointConfigName"] for one in had] == [first, second]
+    assert [one["EndpointConfigName"] for one in had] == [first, second, third]
+    assert [bool(one["FailureReason"]) for one in had] == [False, False, True]
     variants = [[part["VariantName"] for part in one["ProductionVariants"]] for one in had]
-    assert variants == [["AllTraffic"], ["a", "b"]]
+    assert variants == [["AllTraffic"], ["a", "b"], ["AllTraffic"]]
     url = had[0]["ProductionVariants"][0]["Model"]["PrimaryContainer"]["ModelDataUrl"]
     assert url.startswith(f"s3://{BUCKET}/models/")
     assert record.started < had[1]["Time"] < record.ended

@@ -9,17 +9,18 @@ from pathlib import Path
 from workshop.emulator.service.sagemaker import records
 
 
-def configuration(deployed: dict) -> dict:
-    """Return what an endpoint runs (``endpoints``) as its record has it.
+def configuration(deployed: dict, failed: str = "") -> dict:
+    """Return what an endpoint runs, or failed to run, as its record has it.
 
-    That is EndpointConfigName; Time, which is now, in seconds since the epoch; ProductionVariants
-    as the configuration has them, with Model in each: what DescribeModel answers, but with the
-    containers of a model package in place of its name.
+    That is EndpointConfigName; Time, which is now, in seconds since the epoch; FailureReason, ""
+    where it did not fail; and ProductionVariants as the configuration has them, with Model in each:
+    what DescribeModel answers, but with the containers of a model package in place of its name.
     """
     variants = [one["config"] | {"Model": one["model"]} for one in deployed["variants"]]
     return {
         "EndpointConfigName": deployed["name"],
         "Time": time.time(),
+        "FailureReason": failed,
         "ProductionVariants": variants,
     }
 
@@ -27,7 +28,7 @@ def configuration(deployed: dict) -> dict:
 def write(description: dict, configurations: Sequence[dict], directory: str) -> None:
     """Keep the record of an endpoint as it is now.
 
-    ``configurations``: the one that it was created with, and each that took over from another,
+    ``configurations``: the one that it was created with, and that of each update that has ended,
     oldest first. An endpoint of a program without our hook (no ``directory``) has no record.
     """
     if not directory:
@@ -42,6 +43,6 @@ def write(description: dict, configurations: Sequence[dict], directory: str) -> 
             Path(directory),
             description["CreationTime"],
             description["LastModifiedTime"] if deleted else None,
-            description.get("FailureReason", ""),
+            configurations[-1]["FailureReason"],
         )
     )

@@ -123,6 +123,8 @@ class Endpoint(Resource):
     def _update(self, deployed: dict) -> None:
         variants = self._make(deployed)
         problem = _start(variants)
+        if not self._server_ends:
+            self._had.append(endpoint_record.configuration(deployed, problem))
         if problem:  # what ran before goes on: AWS calls it a rollback
             retired = variants
             if not self._server_ends:
@@ -137,8 +139,6 @@ class Endpoint(Resource):
     def _in_service(self, deployed: dict, variants: dict[str, Variant]) -> None:
         with self.changing:
             self._deployed, self._variants = deployed, variants
-            if deployed["name"] != self._had[-1]["EndpointConfigName"]:
-                self._had.append(endpoint_record.configuration(deployed))
             self.description.pop("FailureReason", None)
             self.change(
                 EndpointStatus="InService",
@@ -153,6 +153,7 @@ class Endpoint(Resource):
             return
         for variant in self._variants.values():
             variant.hosting.close()
+        self._had[-1]["FailureReason"] = reason
         self.change(EndpointStatus="Failed", FailureReason=compute.shortened(reason))
         self.account.news.tell()
 
