@@ -225,7 +225,7 @@ _METADATA = {
 
 @check("14.3")
 def register(look: Look) -> None:
-    _not_local(look)
+    notebook.on_sagemaker(look, "registry")
     executions = _with_decision(look)
     step = _register_step(executions[0])
     request = pipelines.comes_to(step["Arguments"], _MADE_UP)
@@ -244,16 +244,6 @@ def register(look: Look) -> None:
     pipelines.stands(look, executions[0])
     _came_to(look, executions, step["Name"])
     look.at(where)
-
-
-def _not_local(look: Look) -> None:
-    """Make sure that the notebook ran on SageMaker: it has the registry."""
-    if notebook.local(look):
-        look.at(look.notebook.name)
-        raise NotYet(
-            "it ran in local mode, which has no registry",
-            "a run with LOCAL = False: set it and run the notebook again from the top",
-        )
 
 
 def _register_step(execution: Execution) -> dict:
@@ -382,7 +372,7 @@ def _judge_message(execution: Execution) -> None:
 
 @check("14.5")
 def approve(look: Look) -> None:
-    _not_local(look)
+    notebook.on_sagemaker(look, "registry")
     executions = _with_decision(look)
     step = _came_to(look, executions, _register_step(executions[0])["Name"])
     arn = step["Metadata"]["RegisterModel"]["Arn"]

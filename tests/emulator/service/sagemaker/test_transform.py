@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from workshop.emulator.client import daemon
+from workshop.emulator.service.sagemaker import records
 
 from ...conftest import until
 from ...serving_by_boto3 import (
@@ -386,6 +387,28 @@ def test_a_job_does_not_need_its_model_any_more_once_it_runs():
     name = transform("", put("deleted", **{"a.csv": "1\n"}), ModelName=used)
     sagemaker().delete_model(ModelName=used)
     assert output(name) == {"a.csv.out": "1.0\n"}
+
+
+def test_its_record_has_the_model_which_may_be_deleted(script, tmp_path):
+    used, data = model(container(SUMS)), put("recorded", **{"a.csv": "1,2\n"})
+    program = f"""
+import boto3
+client = boto3.client('sagemaker')
+client.create_transform_job(
+    TransformJobName='recorded-transform', ModelName='{used}',
+    TransformInput={{'DataSource': {{'S3DataSource': {{
+        'S3DataType': 'S3Prefix', 'S3Uri': '{data}'}}}}, 'ContentType': 'text/csv'}},
+    TransformOutput={{'S3OutputPath': 's3://{BUCKET}/recorded', 'Accept': 'text/csv'}},
+    TransformResources={{'InstanceType': 'ml.m5.large', 'InstanceCount': 1}})
+client.delete_model(ModelName='{used}')
+"""
+    script(program, {})
+    assert until(lambda: all(one.ended for one in records.jobs(tmp_path)))
+    (record,) = records.jobs(tmp_path)
+    assert (record.kind, record.error) == ("transform", "")
+    named = record.request["Model"]
+    assert named["ModelName"] == record.request["ModelName"] == used
+    assert named["PrimaryContainer"]["ModelDataUrl"].endswith("/model.tar.gz")
 
 
 def test_a_registered_model_transforms_as_long_as_it_is_registered():

@@ -17,7 +17,7 @@ _SDKS_OWN = (f"{PROCESSING}/input/code", f"{PROCESSING}/input/entrypoint")
 def instances_of(record: Record) -> tuple[str, int]:
     """Return the type and the number of a job's instances; the type is "local" in local mode."""
     request = record.request
-    about = request.get("ResourceConfig")
+    about = request.get("ResourceConfig") or request.get("TransformResources")
     about = about or request.get("ProcessingResources", {}).get("ClusterConfig", {})
     return about.get("InstanceType", "local"), about.get("InstanceCount", 1)
 

@@ -22,7 +22,11 @@ from workshop.emulator.client import daemon
 from workshop.emulator.service.sagemaker import records
 from workshop.emulator.service.sagemaker.records import Record
 
-_RUN_CELL = {"processing": "processor.run", "training": "estimator.fit"}
+_RUN_CELL = {
+    "processing": "processor.run",
+    "training": "estimator.fit",
+    "transform": "transformer.transform",
+}
 
 Which = Callable[[Record], bool]
 
@@ -49,12 +53,24 @@ def started(
     """Return all jobs that this folder started with a script, oldest first: one at least."""
     every = [record for record in records.jobs() if record.kind == kind]
     every = [record for record in every if _ran(look, record, script) and which(record)]
+    return _of_folder(look, every, kind, f" with {script}")
+
+
+def newest_transform(look: Look) -> Record:
+    """Return the newest transform job that this folder started."""
+    notebook.came_to_job(look)
+    every = [record for record in records.jobs() if record.kind == "transform"]
+    return _of_folder(look, every, "transform")[-1]
+
+
+def _of_folder(look: Look, every: list[Record], kind: str, what: str = "") -> list[Record]:
+    """Return those of the jobs of a kind that this folder started, oldest first: one at least."""
     ours = [record for record in every if record.directory == look.folder]
     if ours:
         look.at(f"the {kind} job {ours[-1].name} of {clock(ours[-1].started)}")
         look.saw_job(ours[-1].name)
         return ours
-    found = f"no {kind} job with {script} among them"
+    found = f"no {kind} job{what} among them"
     if every:
         found += f"; the last one was started from {every[-1].directory}"
     raise NotYet(
@@ -108,14 +124,20 @@ def completed_training(look: Look, name: str) -> Record:
 # --- what became of it ----------------------------------------------------------------------
 
 
-def on_instances(record: Record, count: int = 1) -> None:
-    """Make sure that a job was not asked of local mode, and how many instances it was."""
-    kind, instances = instances_of(record)
+def not_local(record: Record) -> None:
+    """Make sure that a job was not asked of local mode."""
+    kind, _ = instances_of(record)
     if kind.startswith("local"):
         raise NotYet(
             f'it ran in local mode: its instance type is "{kind}"',
             "a job of SageMaker's: set LOCAL = False and run the notebook again from the top",
         )
+
+
+def on_instances(record: Record, count: int = 1) -> None:
+    """Make sure that a job was not asked of local mode, and how many instances it was."""
+    not_local(record)
+    _, instances = instances_of(record)
     if instances != count:
         words = (f"{n} instance{'s' if n > 1 else ''}" for n in (instances, count))
         raise NotYet(f"it ran on {next(words)}", next(words))

@@ -15,7 +15,7 @@ from workshop.course.checks.look import source
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.outcome import NotYet
 
-_STARTS_JOB = re.compile(r"\.(run|fit)\(")
+_STARTS_JOB = re.compile(r"\.(run|fit|transform)\(")
 #: What the SDK raises when a job has failed (sagemaker/local/image.py, sagemaker/session.py).
 _JOB_FAILED = re.compile(r"RuntimeError: Failed to run: |UnexpectedStatusException: ")
 
@@ -166,6 +166,16 @@ def local(look: Look) -> bool | None:
     pattern = r"(?m)^LOCAL\s*=\s*(True|False)\b"
     said = [one for cell in cells(look) for one in re.findall(pattern, cell.source)]
     return said[-1] == "True" if said else None
+
+
+def on_sagemaker(look: Look, lacks: str) -> None:
+    """Make sure that the notebook ran on SageMaker: it has what local mode lacks."""
+    if local(look):
+        look.at(look.notebook.name)
+        raise NotYet(
+            f"it ran in local mode, which has no {lacks}",
+            "a run with LOCAL = False: set it and run the notebook again from the top",
+        )
 
 
 def cell(look: Look, name: str) -> Cell:

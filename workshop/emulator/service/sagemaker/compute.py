@@ -288,6 +288,7 @@ class Compute(Resource):
         if not self._directory:  # a program without our hook: nobody asks for its jobs
             return
         request = {key: value for key, value in self.request.items() if key != "Tags"}
+        request |= self.looked_up()
         record = records.Record(
             self.label, self.name, request, Path(self._directory), self._created, ended, error
         )
@@ -335,6 +336,10 @@ class Compute(Resource):
     def run(self) -> None:
         """Do the job, and call ``end`` or ``end_of``."""
         raise NotImplementedError
+
+    def looked_up(self) -> dict:
+        """Return what its record has beside the request: what this names, and may be deleted."""
+        return {}
 
     def last_facts(self, status: str) -> dict:
         """Return the members of the description that are known at the end only."""

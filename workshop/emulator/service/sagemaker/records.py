@@ -17,10 +17,10 @@ class Record:
     """One job, or one endpoint. Times are seconds since the epoch; ``ended`` is None while it runs.
 
     ``request`` is what the SDK sent, as boto3's ``create_processing_job`` and its like
-    take it (of an endpoint, what ``endpoint_record`` says); ``directory`` the working directory it
-    was sent from;
-    ``error`` is empty when the job ended well; ``refused`` is why AWS would refuse a job that the
-    SDK's local mode took.
+    take it. That of a transform job on instances has ``Model`` too, as the model was
+    described: it may be deleted once the job runs. That of an endpoint is what ``endpoint_record``
+    says. ``directory`` is the working directory it was sent from; ``error`` is empty when it ended
+    well; ``refused`` is why AWS would refuse a job that the SDK's local mode took.
     """
 
     kind: str  # the label of a kind of jobs, like "processing"; or ENDPOINT

@@ -90,6 +90,9 @@ class TransformJob(Compute):
     def role(self) -> str:
         return self._model["ExecutionRoleArn"]
 
+    def looked_up(self) -> dict:
+        return {"Model": self._model}
+
     def last_facts(self, status: str) -> dict:
         return {"TransformEndTime": time.time()}
 
