@@ -1,4 +1,4 @@
-"""The endpoints that this folder has made: what they have run, as their records say.
+"""The endpoints that this folder has made, and what they have run: their records say it.
 
 A record (`emulator/service/sagemaker/endpoint_record.py`) outlives its endpoint: what a later cell
 deletes is no reason to say not yet.
@@ -12,7 +12,7 @@ import time
 from workshop.course.checks import live
 from workshop.course.checks.look import notebook, pipelines
 from workshop.course.checks.look.lab import Look
-from workshop.course.checks.look.phrases import clock
+from workshop.course.checks.look.phrases import at_time, clock
 from workshop.course.checks.outcome import NotYet
 from workshop.emulator.client import daemon
 from workshop.emulator.service.sagemaker import records
@@ -48,61 +48,75 @@ def configurations(record: Record) -> list[dict]:
     return record.request["Configurations"]
 
 
-def containers(variant: dict) -> list[dict]:
-    """Return the containers of a variant's model."""
-    model = variant["Model"]
-    return model.get("Containers") or [model["PrimaryContainer"]]
-
-
 def status(record: Record) -> str:
-    """Return what SageMaker says of an endpoint, like "InService"; "" where it was deleted."""
+    """Return what SageMaker says of an endpoint, like "InService"; "" when it was deleted."""
     return pipelines.ask("describe_endpoint", EndpointName=record.name).get("EndpointStatus", "")
 
 
 def answers(record: Record, body: object) -> list[object]:
-    """Return what each variant of an endpoint says to JSON; nothing where none can be asked."""
+    """Return what each variant of an endpoint says to JSON; nothing when it was deleted."""
     about = pipelines.ask("describe_endpoint", EndpointName=record.name)
-    if about.get("EndpointStatus") != "InService":
-        return []
     client = daemon.client("sagemaker-runtime")
-    asked = {
-        "EndpointName": record.name,
-        "ContentType": "application/json",
-        "Body": json.dumps(body),
-    }
     found = []
-    for one in about["ProductionVariants"]:
+    for one in about.get("ProductionVariants", ()):
         try:
-            answer = client.invoke_endpoint(**asked, TargetVariant=one["VariantName"])
+            answer = client.invoke_endpoint(
+                EndpointName=record.name,
+                ContentType="application/json",
+                Body=json.dumps(body),
+                TargetVariant=one["VariantName"],
+            )
         except client.exceptions.ClientError:
             continue
         found.append(json.loads(answer["Body"].read()))
     return found
 
 
+def left(record: Record) -> list[str]:
+    """Return what has not been deleted of an endpoint, its configurations and their models."""
+    found = [f"the endpoint {record.name}"] if status(record) else []
+    configs = configurations(record)
+    for name in dict.fromkeys(one["EndpointConfigName"] for one in configs):
+        if pipelines.ask("describe_endpoint_config", EndpointConfigName=name):
+            found.append(f"the configuration {name}")
+    variants = [variant for one in configs for variant in one["ProductionVariants"]]
+    for name in dict.fromkeys(one["ModelName"] for one in variants):
+        if pipelines.ask("describe_model", ModelName=name):
+            found.append(f"the model {name}")
+    return found
+
+
+def others(look: Look, record: Record) -> list[str]:
+    """Return the other endpoints of this folder that are still there."""
+    found = [one for one in records.endpoints(look.folder) if one.name != record.name]
+    return [f"the endpoint {one.name} of {clock(one.started)}" for one in found if status(one)]
+
+
 def stands(look: Look, when: float, what: str) -> None:
     """Make sure that the cell of the task has not run since it did its work.
 
-    when: in seconds since the epoch; what: was done then, like "this endpoint is"
+    when: in seconds since the epoch; what: was made then
     """
     if max((cell.began or 0 for cell in notebook.of_task(look)), default=0) > when:
         raise NotYet(
-            f"{what} of {clock(when)}, and the cell ran since, and made no other",
-            "what the cell does as it is now",
-            step="mend the cell, and run it and those above it that it needs, then check again",
+            f"{what} is of {clock(when)}, and the cell ran since, and made no other",
+            f"{what}, made by the cell as it is now",
+            step="run the cell again, with those above it that it needs, then check again",
         )
 
 
-def asked_it(look: Look, record: Record) -> float:
-    """Make sure that the cell of the task ran after its endpoint was made.
+def asked_for(look: Look, record: Record | None) -> float:
+    """Return for how long the cell of the task can have asked its endpoint, in milliseconds.
 
-    Returns for how long it can have asked: milliseconds since it began, where that is known.
+    record: None of local mode. Makes sure that the cell ran after its endpoint was made.
     """
-    began = [cell.began for cell in notebook.of_task(look) if cell.began is not None]
-    if began and max(began) < record.started:
+    began = max((cell.began or 0 for cell in notebook.of_task(look)), default=0)
+    if record is None:
+        return 1000 * (time.time() - began)
+    if began and began < record.started:
         raise NotYet(
-            f"the cell ran at {clock(max(began))}, before this endpoint was made",
+            f"the cell ran {at_time(began)}, before this endpoint was made",
             "a cell that asks this endpoint",
             step="run the cell again, then check again",
         )
-    return 1000 * ((record.ended or time.time()) - max([*began, record.started]))
+    return 1000 * ((record.ended or time.time()) - max(began, record.started))

@@ -1,0 +1,421 @@
+"""The checks of 16-endpoint."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import urllib3
+from botocore.exceptions import ClientError
+
+from workshop.course.checks import live
+from workshop.course.checks.look import Look, endpoints, notebook, serving
+from workshop.course.checks.look.phrases import last_line, listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
+from workshop.emulator.service.sagemaker.records import Record
+
+GROUP = "lab4-digits"
+_PREFIX = "lab4-digits-"
+_INSTANCE = "ml.m5.large"
+_ANEW = (
+    "mend the cell, and run the notebook from the cell that sets endpoint_name on: the old name is "
+    "taken until that endpoint is deleted"
+)
+
+
+# --- the endpoint -------------------------------------------------------------------------
+
+
+@check("16.1")
+def deployed(look: Look) -> None:
+    if notebook.local(look):
+        _deployed_locally(look)
+        return
+    record = endpoints.newest(look, _PREFIX)
+    wanted = live.variables(look.notebook.name).get("endpoint_name", f"{_PREFIX}…")
+    if not record.name.startswith(_PREFIX) or wanted not in (record.name, f"{_PREFIX}…"):
+        raise NotYet(f"its name is {record.name}", f"{wanted}: endpoint_name", step=_ANEW)
+    first = endpoints.configurations(record)[0]
+    if first["FailureReason"]:
+        reason = last_line(first["FailureReason"])[:300]
+        raise NotYet(f"it failed: {reason}", "an endpoint that answers")
+    for variant in first["ProductionVariants"]:
+        _judge_machines(variant, step=_ANEW)
+    _judge_version(look, record)
+    if endpoints.status(record) == "Creating":
+        raise NotYet(
+            "it is being created",
+            "an endpoint that answers",
+            step="check again when the cell has ended",
+        )
+    endpoints.stands(look, record.started, "this endpoint")
+
+
+def _deployed_locally(look: Look) -> None:
+    """Local mode tells of its endpoints in the notebook's kernel alone."""
+    variables = live.variables(look.notebook.name)
+    look.at(f"{look.notebook.name}, endpoint_name")
+    if "endpoint_name" not in variables:
+        raise NotYet(
+            "the endpoint ran in local mode: SageMaker knows nothing of it",
+            "a check in the open notebook, which knows it; or a run with LOCAL = False",
+            step="open the notebook, run it from the top, and check in it",
+        )
+    name = variables["endpoint_name"]
+    try:
+        about = variables["sagemaker_session"].sagemaker_client.describe_endpoint(EndpointName=name)
+    except ClientError:
+        raise NotYet(f"no endpoint {name} in local mode", f"{name}: endpoint_name") from None
+    for variant in about["ProductionVariants"]:
+        _judge_machines(variant, "local", step=_ANEW)
+
+
+def _judge_machines(variant: dict, wanted: str = _INSTANCE, step: str = "") -> None:
+    kind, count = variant.get("InstanceType"), variant.get("InitialInstanceCount")
+    whose = "" if variant["VariantName"] == "AllTraffic" else f"{variant['VariantName']} "
+    if kind is None:
+        raise NotYet(f"{whose}has no instance type", f"{wanted}: instance_type", step=step)
+    if kind != wanted:
+        raise NotYet(f"{whose}runs on {kind}".strip(), f"{wanted}: instance_type", step=step)
+    if count != 1:
+        raise NotYet(f"{whose}has {count} machines", "one machine", step=step)
+
+
+#: Seconds from the moment when `deploy` approves a version until it asks for the endpoint.
+_DEPLOYS = 10
+
+
+def _judge_version(look: Look, record: Record) -> None:
+    """Make sure that the endpoint runs the newest version that was approved when it was made.
+
+    `ModelPackage` approves what it is given (sagemaker/model.py, `_create_sagemaker_model`).
+    """
+    (variant, *_) = endpoints.configurations(record)[0]["ProductionVariants"]
+    data = serving.data_of(variant["Model"])
+    before = record.started - _DEPLOYS
+    every = [one for one in serving.versions(GROUP) if one.created <= record.started]
+    approved = [
+        one
+        for one in every
+        if one.status == serving.APPROVED and (one.changed < before or one.reason)
+    ]
+    wanted = f"version {approved[0].number}, the newest approved one" if approved else ""
+    wanted = wanted or "an approved version: run 14-register first"
+    mine = [one for one in every if set(data) == set(one.data)]
+    if not mine:
+        raise NotYet(f"its model is {listing(data)}, which is no version of {GROUP}", wanted)
+    number = mine[0].number
+    unknown = [one for one in mine if one.status != serving.APPROVED and one.changed > before]
+    if not unknown and not any(one in approved for one in mine):
+        status = mine[0].status
+        if status == serving.APPROVED:
+            status = "approved by deploy itself, and by nobody before"
+        raise NotYet(f"it runs version {number}, which is {status}", wanted, step=_ANEW)
+    newer = [one for one in approved if one.number > number and one.changed < before]
+    if newer:
+        raise NotYet(f"it runs version {number}", wanted, step=_ANEW)
+
+
+# --- an answer ----------------------------------------------------------------------------
+
+_ANSWER = 'a dict like {"digit": 7, "probabilities": [...]}'
+
+
+@check("16.2")
+def answered(look: Look) -> None:
+    record = None if notebook.local(look) else endpoints.newest(look, _PREFIX)
+    endpoints.asked_for(look, record)
+    found = notebook.value(look, "answer", _printed_answer)
+    variables = live.variables(look.notebook.name)
+    if "answer" not in variables:
+        if found is None:
+            raise NotYet(
+                "the cell has not printed what the image is",
+                "a line like: it is a 7, with probability 0.993",
+            )
+        return
+    look.at(f"{look.notebook.name}, predictor and answer")
+    predictor = variables.get("predictor")
+    if not callable(getattr(predictor, "predict", None)):
+        raise NotYet(f"predictor is {_kind(predictor)}", "a Predictor of endpoint_name")
+    asks, wanted = getattr(predictor, "endpoint_name", None), variables.get("endpoint_name")
+    if isinstance(asks, str) and asks != wanted:
+        raise NotYet(f"predictor asks the endpoint {asks}", f"{wanted}: endpoint_name")
+    _judge_answer("answer", found)
+    if "image" in variables:
+        _ask_again(record, predictor, found, np.asarray(variables["image"]).tolist())
+
+
+def _printed_answer(text: str) -> dict | None:
+    """Return what the cell prints of an answer; a probability that is the largest of ten."""
+    said = re.search(r"it is a (\d), with probability (\d\.\d+)", text)
+    if said is None or not 0.1 <= float(said[2]) <= 1:
+        return None
+    return {"digit": int(said[1]), "probability": float(said[2])}
+
+
+def _judge_answer(what: str, found: object) -> None:
+    if not isinstance(found, dict):
+        why = "the deserializer makes one of JSON" if isinstance(found, bytes | str) else "answer"
+        raise NotYet(f"{what} is {_kind(found)}", f"{_ANSWER}: {why}")
+    digit, chances = found.get("digit"), found.get("probabilities")
+    if not isinstance(chances, list) or len(chances) != 10 or chances.index(max(chances)) != digit:
+        raise NotYet(f"{what} is {str(found)[:100]}", f"{_ANSWER}, as the endpoint says it")
+
+
+def _ask_again(record: Record | None, predictor: object, answer: dict, image: list) -> None:
+    """Make sure that predictor and answer say what the endpoint says now, where it is there."""
+    said = endpoints.answers(record, image) if record else []
+    if record and not said:
+        return
+    call = "predictor.predict(image.tolist())"
+    try:
+        now = predictor.predict(image)
+    except urllib3.exceptions.HTTPError:
+        return  # that of local mode was deleted
+    except Exception as error:  # whatever comes up
+        first = str(error).strip().splitlines()[0][:200]
+        raise NotYet(
+            f"{call} stops: {type(error).__name__}: {first}",
+            "a predictor that sends JSON: the serializer makes it of lists",
+        ) from None
+    _judge_answer(call, now)
+    said = said or [now]
+    for what, one in (("answer", answer), (call, now)):
+        if not any(_same(one, other) for other in said):
+            raise NotYet(
+                f"{what} is {_words(one)}; to image the endpoint says {_words(said[0])}",
+                "what endpoint_name says to image",
+                step="run the cell again, then check again",
+            )
+
+
+def _same(one: dict, other: object) -> bool:
+    return isinstance(other, dict) and bool(
+        np.allclose(one["probabilities"], other.get("probabilities", math.nan), atol=1e-3)
+    )
+
+
+def _words(answer: dict) -> str:
+    return f"a {answer['digit']}, with probability {max(answer['probabilities']):.3f}"
+
+
+_KINDS = {str: "a text", bytes: "bytes", dict: "a dict", list: "a list", type(None): "None"}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), f"of the type {type(value).__name__}")
+
+
+# --- its time -----------------------------------------------------------------------------
+
+_REQUESTS = 200
+_FASTEST = 0.1  # milliseconds; no answer over HTTP is that fast
+
+
+@check("16.3")
+def measured(look: Look) -> None:
+    record = None if notebook.local(look) else endpoints.newest(look, _PREFIX)
+    most = endpoints.asked_for(look, record)
+    found = notebook.value(look, "milliseconds", _printed_times)
+    variables = live.variables(look.notebook.name)
+    look.at(f"{look.notebook.name}, milliseconds, p50 and p99")
+    if "milliseconds" in variables:
+        times = _times(found)
+        _judge_count(len(times))
+        _judge_each(times)
+        _judge_unit(float(np.median(times)), float(times.sum()), most)
+        p50, p99 = (_number(name, variables.get(name)) for name in ("p50", "p99"))
+        _judge_order(p50, p99)
+        _judge_percentile("p50", p50, times, 0.5)
+        _judge_percentile("p99", p99, times, 0.99)
+        return
+    if found is None:
+        raise NotYet(
+            "the cell has not printed how fast it is",
+            "a line like: 200 requests: p50 3.10 ms, p99 7.25 ms",
+        )
+    count, p50, p99 = found
+    _judge_count(int(count))
+    _judge_order(p50, p99)
+    _judge_unit(p50, count / 2 * p50, most)
+
+
+def _printed_times(text: str) -> tuple[float, ...] | None:
+    """Return count, p50 and p99 as the cell prints them."""
+    said = re.search(r"(\d+) requests: p50 (\S+) ms, p99 (\S+) ms", text)
+    return tuple(map(float, said.groups())) if said else None
+
+
+def _times(found: object) -> np.ndarray:
+    try:
+        times = np.asarray(found, float)
+    except (TypeError, ValueError):
+        times = np.empty((0, 0))
+    if times.ndim != 1:
+        raise NotYet(f"milliseconds is {_kind(found)}: {str(found)[:60]}", "a list of numbers")
+    return times
+
+
+def _number(name: str, value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise NotYet(f"{name} is {_kind(value)}", "a number of milliseconds") from None
+
+
+def _judge_count(count: int) -> None:
+    if count < _REQUESTS:
+        raise NotYet(f"{count} requests", f"{_REQUESTS}: one in a hundred of 20 is nobody")
+
+
+def _judge_each(times: np.ndarray) -> None:
+    if times.min() == times.max():
+        raise NotYet(
+            f"all {len(times)} times are the same: {times[0]:.4g}",
+            "a time for each request: a look at the clock before it and after it",
+        )
+    if times.min() <= 0:
+        raise NotYet(f"one of the times is {times.min():.4g}", "the clock after, minus before")
+    if (np.diff(times) >= 0).all() and np.median(times) > _REQUESTS / 10 * times[0]:
+        raise NotYet(
+            f"the times grow from {times[0]:.4g} to {times[-1]:.4g}: each has those before in it",
+            "the time of each request alone: start is set before each of them",
+        )
+
+
+def _judge_unit(typical: float, total: float, most: float) -> None:
+    """most: how many milliseconds there were for all requests."""
+    if typical < _FASTEST:
+        raise NotYet(
+            f"half of the requests took {typical:.2g} or less: that is not milliseconds",
+            "milliseconds: perf_counter counts seconds, and 1 second is 1000 milliseconds",
+        )
+    if total > most:
+        raise NotYet(
+            f"in milliseconds, the times add up to {total / 1000:.0f} s, and there were "
+            f"{most / 1000:.0f} s for them",
+            "the time of each request alone, in milliseconds",
+        )
+
+
+def _judge_order(p50: float, p99: float) -> None:
+    if p50 > p99:
+        raise NotYet(
+            f"p50 is {p50:.4g}, and p99 is {p99:.4g}",
+            "p50 is the smaller one: half of the times do not exceed it",
+        )
+
+
+def _judge_percentile(name: str, found: float, times: np.ndarray, part: float) -> None:
+    """Every way to count a percentile is right: they are between two neighbors of the order.
+
+    https://numpy.org/doc/stable/reference/generated/numpy.percentile.html (its methods)
+    """
+    ordered, n = np.sort(times), len(times)
+    low = ordered[math.floor(n * part - 1)]
+    high = ordered[min(math.ceil((n + 1) * part - 1), n - 1)]
+    if low * 0.999 <= found <= high * 1.001:
+        return
+    others = {
+        "the mean": times.mean(),
+        "the longest of all": times.max(),
+        f"what {part:g} of a hundred do not exceed: say {100 * part:g}": np.percentile(times, part),
+    }
+    near = [name for name, value in others.items() if math.isclose(found, value, rel_tol=1e-4)]
+    why = f", which is {near[0]}" if near else ""
+    raise NotYet(
+        f"{name} is {found:.4g}{why}",
+        f"{np.percentile(times, 100 * part):.4g}: {100 * part:g} of 100 times do not exceed it",
+    )
+
+
+# --- two variants -------------------------------------------------------------------------
+
+_APPROVED, _CHALLENGER = "approved", "challenger"
+_SHARE = 0.9
+
+
+@check("16.4")
+def two_variants(look: Look) -> None:
+    notebook.on_sagemaker(look, "second variant")
+    record = endpoints.newest(look, _PREFIX)
+    first, *later = endpoints.configurations(record)
+    if not later:
+        updating = endpoints.status(record) == "Updating"
+        raise NotYet(
+            "it is being updated" if updating else "it had one configuration, that of 16.1",
+            "a second configuration, with variants",
+            step=f"{'wait until the cell has ended' if updating else 'run the cell'}, "
+            "then check again",
+        )
+    config = later[-1]
+    look.at(f"the configuration {config['EndpointConfigName']} of {look.looked_at}")
+    if config["FailureReason"]:
+        reason = last_line(config["FailureReason"])[:300]
+        raise NotYet(f"the update failed: {reason}", "an endpoint that runs both variants")
+    found = {one["VariantName"]: one for one in config["ProductionVariants"]}
+    if set(found) != {_APPROVED, _CHALLENGER}:
+        raise NotYet(
+            f"the variants are {listing(found)}", f"two of them: {_APPROVED} and {_CHALLENGER}"
+        )
+    (old,) = first["ProductionVariants"]
+    _judge_models(look, found, old["ModelName"])
+    for one in found.values():
+        _judge_machines(one)
+    _judge_weights(*(found[name]["InitialVariantWeight"] for name in (_APPROVED, _CHALLENGER)))
+    endpoints.stands(look, config["Time"], "this configuration")
+
+
+def _judge_models(look: Look, found: dict[str, dict], approved: str) -> None:
+    models = {name: found[name]["ModelName"] for name in (_APPROVED, _CHALLENGER)}
+    if models[_CHALLENGER] == models[_APPROVED]:
+        raise NotYet(
+            f"both variants have the model {models[_APPROVED]}",
+            f"approved_model for {_APPROVED}, challenger_model for {_CHALLENGER}",
+        )
+    new = live.variables(look.notebook.name).get("challenger_model", models[_CHALLENGER])
+    if models[_APPROVED] != approved:
+        swapped = models[_CHALLENGER] == approved
+        raise NotYet(
+            f"{_APPROVED} has the model {models[_APPROVED]}"
+            + (f", and {_CHALLENGER} has that of 16.1" if swapped else ""),
+            f"{approved}: approved_model",
+        )
+    if models[_CHALLENGER] != new:
+        raise NotYet(f"{_CHALLENGER} has the model {models[_CHALLENGER]}", f"{new}: its model")
+
+
+def _judge_weights(approved: float, challenger: float) -> None:
+    total = approved + challenger
+    if not total or abs(approved / total - _SHARE) > 0.001:
+        share = f"{approved / total:.0%}" if total else "none"
+        raise NotYet(
+            f"the weights are {approved:g} and {challenger:g}: approved gets {share} of the "
+            "requests",
+            "nine of ten: a weight of 9, and a weight of 1",
+        )
+
+
+# --- the end ------------------------------------------------------------------------------
+
+
+@check("16.5")
+def deleted(look: Look) -> None:
+    notebook.on_sagemaker(look, "endpoint configurations")
+    record = endpoints.newest(look, _PREFIX)
+    look.at(f"what was made for {look.looked_at}")
+    left = [*endpoints.left(record), *endpoints.others(look, record)]
+    if left:
+        raise NotYet(
+            f"{listing(left)} {'are' if left[1:] else 'is'} still there",
+            "no endpoint, no configuration and no model that this notebook has made",
+        )
+    if len(endpoints.configurations(record)) < 2:
+        raise NotYet(
+            "it had one configuration when it was deleted, that of 16.1",
+            "the second one of 16.4 before, and both deleted",
+            step="run the notebook from the cell that sets endpoint_name on",
+        )
