@@ -96,26 +96,27 @@ def _judge_version(look: Look, record: Record) -> None:
     data = serving.data_of(variant["Model"])
     before = record.started - _DEPLOYS
     every = [one for one in serving.versions(GROUP) if one.created <= record.started]
-    approved = [
-        one
-        for one in every
-        if one.status == serving.APPROVED and (one.changed < before or one.reason)
-    ]
-    wanted = f"version {approved[0].number}, the newest approved one" if approved else ""
-    wanted = wanted or "an approved version: run 14-register first"
+    approved = [one for one in every if one.status == serving.APPROVED and one.changed < before]
+    wanted = "an approved version: run 14-register first"
+    if approved:
+        wanted = f"version {approved[0].number}, the newest approved one"
     mine = [one for one in every if set(data) == set(one.data)]
     if not mine:
         raise NotYet(f"its model is {listing(data)}, which is no version of {GROUP}", wanted)
-    number = mine[0].number
-    unknown = [one for one in mine if one.status != serving.APPROVED and one.changed > before]
-    if not unknown and not any(one in approved for one in mine):
+    right = [one for one in mine if one in approved or _was_approved(one, before)]
+    if not right:
         status = mine[0].status
         if status == serving.APPROVED:
             status = "approved by deploy itself, and by nobody before"
-        raise NotYet(f"it runs version {number}, which is {status}", wanted, step=_ANEW)
-    newer = [one for one in approved if one.number > number and one.changed < before]
-    if newer:
-        raise NotYet(f"it runs version {number}", wanted, step=_ANEW)
+        raise NotYet(f"it runs version {mine[0].number}, which is {status}", wanted, step=_ANEW)
+    if approved and approved[0].number > right[0].number:
+        raise NotYet(f"it runs version {right[0].number}", wanted, step=_ANEW)
+
+
+def _was_approved(version: serving.Version, before: float) -> bool:
+    """Tell whether a version that was changed since may have been approved before."""
+    by_hand = version.status != serving.APPROVED or bool(version.reason)
+    return by_hand and version.changed >= before
 
 
 # --- an answer ----------------------------------------------------------------------------
@@ -322,7 +323,7 @@ def _judge_percentile(name: str, found: float, times: np.ndarray, part: float) -
     others = {
         "the mean": times.mean(),
         "the longest of all": times.max(),
-        f"what {part:g} of a hundred do not exceed: say {100 * part:g}": np.percentile(times, part),
+        f"the percentile {part:g}: say {100 * part:g}": np.percentile(times, part),
     }
     near = [name for name, value in others.items() if math.isclose(found, value, rel_tol=1e-4)]
     why = f", which is {near[0]}" if near else ""
