@@ -153,15 +153,17 @@ def _record_in(text: object) -> dict:
     example = 'a text like {"id": 0, "image": [[0.0, …], …]}'
     if not isinstance(text, str):
         raise NotYet(f"it is {_kind(text)}", f"{example}: json.dumps makes one")
-    if "\n" in text or not text:
-        raise NotYet(
-            f"it has an end of line in it: {_shown(text)}" if text else "it is empty",
-            "one line: the cell below puts the ends of lines between the texts",
-        )
+    if not text:
+        raise NotYet("it is empty", f"{example}, and no end of line after it")
     try:
         line = json.loads(text)
     except ValueError:
         raise NotYet(f"it is no JSON: {_shown(text)}", example) from None
+    if "\n" in text:
+        raise NotYet(
+            "it has an end of line in it",
+            "one line: the cell below puts the ends of lines between the texts",
+        )
     missing = [name for name in ("id", "image") if not isinstance(line, dict) or name not in line]
     if missing:
         raise NotYet(f"no {' and no '.join(missing)} in {_shown(text)}", example)

@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import dataclass
 
 from workshop.course.checks.look import pipelines, s3
+from workshop.course.checks.look.job_request import instances_of
 from workshop.course.checks.look.lab import Look
 from workshop.course.checks.outcome import NotYet
 from workshop.emulator.service.sagemaker.records import Record
@@ -91,8 +92,15 @@ def input_lines(look: Look, record: Record) -> list[str]:
 
 
 def output_lines(look: Look, record: Record) -> list[str]:
-    """Return the lines that a transform job has written for its object."""
-    uri = f"{output_uri(record)}/{posixpath.basename(input_uri(record))}.out"
+    """Return the lines that a transform job has written for its object.
+
+    Those of local mode are in a folder with the job's name (sagemaker/local/utils.py,
+    `move_to_destination`).
+    """
+    folder = output_uri(record)
+    if instances_of(record)[0].startswith("local"):
+        folder += f"/{record.name}"
+    uri = f"{folder}/{posixpath.basename(input_uri(record))}.out"
     s3.made_by(look, record, uri)
     return _lines(s3.read(look, uri) or b"")
 
