@@ -56,20 +56,24 @@ def status(record: Record) -> str:
 def answers(record: Record, body: object) -> list[object]:
     """Return what each variant of an endpoint says to JSON; nothing when it was deleted."""
     about = pipelines.ask("describe_endpoint", EndpointName=record.name)
+    variants = [one["VariantName"] for one in about.get("ProductionVariants", ())]
+    said = [invoke(record, variant, json.dumps(body)) for variant in variants]
+    return [json.loads(one) for one in said if one is not None]
+
+
+def invoke(record: Record, variant: str, body: str) -> bytes | None:
+    """Return what a variant answers; None for an error."""
     client = daemon.client("sagemaker-runtime")
-    found = []
-    for one in about.get("ProductionVariants", ()):
-        try:
-            answer = client.invoke_endpoint(
-                EndpointName=record.name,
-                ContentType="application/json",
-                Body=json.dumps(body),
-                TargetVariant=one["VariantName"],
-            )
-        except client.exceptions.ClientError:
-            continue
-        found.append(json.loads(answer["Body"].read()))
-    return found
+    try:
+        answer = client.invoke_endpoint(
+            EndpointName=record.name,
+            TargetVariant=variant,
+            ContentType="application/json",
+            Body=body,
+        )
+    except client.exceptions.ClientError:
+        return None
+    return answer["Body"].read()
 
 
 def left(record: Record) -> list[str]:
