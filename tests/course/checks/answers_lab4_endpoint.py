@@ -184,6 +184,7 @@ WRONG = [
     ("16.2", "bytes", kernel(answer=b'{"digit": 7, "probabilities": [0.1]}')),
     ("16.2", "a text", kernel(answer='{"digit": 7, "probabilities": [0.1]}')),
     ("16.2", "the digit alone", kernel(answer=7)),
+    ("16.2", "the predictions", kernel(answer={"predictions": [ANSWER["probabilities"]]})),
     ("16.2", "another digit", kernel(answer={**ANSWER, "digit": 1})),
     ("16.2", "made up", kernel(answer={"digit": 7, "probabilities": [0.0] * 10})),
     ("16.2", "another image", kernel(answer=OF_ANOTHER_IMAGE)),

@@ -19,6 +19,7 @@ from workshop.emulator.service.sagemaker.records import Record
 GROUP = "lab4-digits"
 _PREFIX = "lab4-digits-"
 _INSTANCE = "ml.m5.large"
+_APPROVED, _CHALLENGER = "approved", "challenger"
 _ANEW = (
     "mend the cell, and run the notebook from the cell that sets endpoint_name on: the old name is "
     "taken until that endpoint is deleted"
@@ -74,13 +75,14 @@ def _deployed_locally(look: Look) -> None:
 
 def _judge_machines(variant: dict, wanted: str = _INSTANCE, step: str = "") -> None:
     kind, count = variant.get("InstanceType"), variant.get("InitialInstanceCount")
-    whose = "" if variant["VariantName"] == "AllTraffic" else f"{variant['VariantName']} "
+    name = variant["VariantName"]
+    whose = name if name in (_APPROVED, _CHALLENGER) else "it"
     if kind is None:
-        raise NotYet(f"{whose}has no instance type", f"{wanted}: instance_type", step=step)
+        raise NotYet(f"{whose} has no machine of its own", f"one {wanted}", step=step)
     if kind != wanted:
-        raise NotYet(f"{whose}runs on {kind}".strip(), f"{wanted}: instance_type", step=step)
+        raise NotYet(f"{whose} runs on {kind}", f"{wanted}: instance_type", step=step)
     if count != 1:
-        raise NotYet(f"{whose}has {count} machines", "one machine", step=step)
+        raise NotYet(f"{whose} has {count} machines", "one machine", step=step)
 
 
 #: Seconds from the moment when `deploy` approves a version until it asks for the endpoint.
@@ -97,18 +99,22 @@ def _judge_version(look: Look, record: Record) -> None:
     before = record.started - _DEPLOYS
     every = [one for one in serving.versions(GROUP) if one.created <= record.started]
     approved = [one for one in every if one.status == serving.APPROVED and one.changed < before]
-    wanted = "an approved version: run 14-register first"
+    wanted, step = "an approved version", "approve one in 14-register, then run this notebook again"
     if approved:
-        wanted = f"version {approved[0].number}, the newest approved one"
+        wanted, step = f"version {approved[0].number}, the newest approved one", _ANEW
     mine = [one for one in every if set(data) == set(one.data)]
     if not mine:
-        raise NotYet(f"its model is {listing(data)}, which is no version of {GROUP}", wanted)
+        raise NotYet(
+            f"its model is {listing(data)}, which is no version of {GROUP}", wanted, step=step
+        )
     right = [one for one in mine if one in approved or _was_approved(one, before)]
     if not right:
-        status = mine[0].status
-        if status == serving.APPROVED:
-            status = "approved by deploy itself, and by nobody before"
-        raise NotYet(f"it runs version {mine[0].number}, which is {status}", wanted, step=_ANEW)
+        status = f"which is {mine[0].status}"
+        if mine[0].status == serving.APPROVED:
+            status = (
+                "which nobody had approved: deploy does that with each version that it is given"
+            )
+        raise NotYet(f"it runs version {mine[0].number}, {status}", wanted, step=step)
     if approved and approved[0].number > right[0].number:
         raise NotYet(f"it runs version {right[0].number}", wanted, step=_ANEW)
 
@@ -158,12 +164,19 @@ def _printed_answer(text: str) -> dict | None:
 
 
 def _judge_answer(what: str, found: object) -> None:
-    if not isinstance(found, dict):
-        why = "the deserializer makes one of JSON" if isinstance(found, bytes | str) else "answer"
-        raise NotYet(f"{what} is {_kind(found)}", f"{_ANSWER}: {why}")
-    digit, chances = found.get("digit"), found.get("probabilities")
-    if not isinstance(chances, list) or len(chances) != 10 or chances.index(max(chances)) != digit:
-        raise NotYet(f"{what} is {str(found)[:100]}", f"{_ANSWER}, as the endpoint says it")
+    if isinstance(found, bytes | str):
+        raise NotYet(f"{what} is {_kind(found)}", f"{_ANSWER}: the deserializer reads the JSON")
+    try:
+        digit, chances = found["digit"], np.asarray(found["probabilities"], float)
+    except (TypeError, ValueError, KeyError, IndexError):
+        digit, chances = None, np.empty(0)
+    if chances.shape != (10,):
+        raise NotYet(f"{what} is {str(found)[:60]}", f"{_ANSWER}, as the endpoint says it")
+    if chances.argmax() != digit:
+        raise NotYet(
+            f"{what} says {digit}, and its largest probability is that of {chances.argmax()}",
+            "the answer as the endpoint says it",
+        )
 
 
 def _ask_again(record: Record | None, predictor: object, answer: dict, image: list) -> None:
@@ -187,8 +200,8 @@ def _ask_again(record: Record | None, predictor: object, answer: dict, image: li
     for what, one in (("answer", answer), (call, now)):
         if not any(_same(one, other) for other in said):
             raise NotYet(
-                f"{what} is {_words(one)}; to image the endpoint says {_words(said[0])}",
-                "what endpoint_name says to image",
+                f"{what} is {_words(one)}; for image the endpoint says {_words(said[0])}",
+                "what the endpoint says to image",
                 step="run the cell again, then check again",
             )
 
@@ -269,7 +282,7 @@ def _number(name: str, value: object) -> float:
 
 def _judge_count(count: int) -> None:
     if count < _REQUESTS:
-        raise NotYet(f"{count} requests", f"{_REQUESTS}: one in a hundred of 20 is nobody")
+        raise NotYet(f"{count} requests", f"{_REQUESTS}: for the p99 there must be many")
 
 
 def _judge_each(times: np.ndarray) -> None:
@@ -279,7 +292,10 @@ def _judge_each(times: np.ndarray) -> None:
             "a time for each request: a look at the clock before it and after it",
         )
     if times.min() <= 0:
-        raise NotYet(f"one of the times is {times.min():.4g}", "the clock after, minus before")
+        raise NotYet(
+            f"one of the times is {times.min():.4g}",
+            "what the clock says after the request, minus what it said before",
+        )
     if (np.diff(times) >= 0).all() and np.median(times) > _REQUESTS / 10 * times[0]:
         raise NotYet(
             f"the times grow from {times[0]:.4g} to {times[-1]:.4g}: each has those before in it",
@@ -291,12 +307,12 @@ def _judge_unit(typical: float, total: float, most: float) -> None:
     """most: how many milliseconds there were for all requests."""
     if typical < _FASTEST:
         raise NotYet(
-            f"half of the requests took {typical:.2g} or less: that is not milliseconds",
-            "milliseconds: perf_counter counts seconds, and 1 second is 1000 milliseconds",
+            f"half of the times are {typical:.2g} or less: no answer takes less than {_FASTEST} ms",
+            "milliseconds: a second has 1000",
         )
     if total > most:
         raise NotYet(
-            f"in milliseconds, the times add up to {total / 1000:.0f} s, and there were "
+            f"as milliseconds, the times add up to {total / 1000:.0f} s, and there were "
             f"{most / 1000:.0f} s for them",
             "the time of each request alone, in milliseconds",
         )
@@ -321,12 +337,12 @@ def _judge_percentile(name: str, found: float, times: np.ndarray, part: float) -
     if low * 0.999 <= found <= high * 1.001:
         return
     others = {
-        "the mean": times.mean(),
-        "the longest of all": times.max(),
-        f"the percentile {part:g}: say {100 * part:g}": np.percentile(times, part),
+        "is the mean": times.mean(),
+        "is the longest of all": times.max(),
+        f"{part:g} of 100 times do not exceed": np.percentile(times, part),
     }
     near = [name for name, value in others.items() if math.isclose(found, value, rel_tol=1e-4)]
-    why = f", which is {near[0]}" if near else ""
+    why = f", which {near[0]}" if near else ""
     raise NotYet(
         f"{name} is {found:.4g}{why}",
         f"{np.percentile(times, 100 * part):.4g}: {100 * part:g} of 100 times do not exceed it",
@@ -335,7 +351,6 @@ def _judge_percentile(name: str, found: float, times: np.ndarray, part: float) -
 
 # --- two variants -------------------------------------------------------------------------
 
-_APPROVED, _CHALLENGER = "approved", "challenger"
 _SHARE = 0.9
 
 
@@ -349,8 +364,7 @@ def two_variants(look: Look) -> None:
         raise NotYet(
             "it is being updated" if updating else "it had one configuration, that of 16.1",
             "a second configuration, with variants",
-            step=f"{'wait until the cell has ended' if updating else 'run the cell'}, "
-            "then check again",
+            step="check again when the cell has ended" if updating else "run the cell of the task",
         )
     config = later[-1]
     look.at(f"the configuration {config['EndpointConfigName']} of {look.looked_at}")
@@ -386,7 +400,9 @@ def _judge_models(look: Look, found: dict[str, dict], approved: str) -> None:
             f"{approved}: approved_model",
         )
     if models[_CHALLENGER] != new:
-        raise NotYet(f"{_CHALLENGER} has the model {models[_CHALLENGER]}", f"{new}: its model")
+        raise NotYet(
+            f"{_CHALLENGER} has the model {models[_CHALLENGER]}", f"{new}: challenger_model"
+        )
 
 
 def _judge_weights(approved: float, challenger: float) -> None:
@@ -411,8 +427,8 @@ def deleted(look: Look) -> None:
     left = [*endpoints.left(record), *endpoints.others(look, record)]
     if left:
         raise NotYet(
-            f"{listing(left)} {'are' if left[1:] else 'is'} still there",
-            "no endpoint, no configuration and no model that this notebook has made",
+            f"still there: {listing(left)}",
+            "no endpoint, no configuration and no model of this notebook",
         )
     if len(endpoints.configurations(record)) < 2:
         raise NotYet(
