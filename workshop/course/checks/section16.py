@@ -10,7 +10,7 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from workshop.course.checks import live
-from workshop.course.checks.look import Look, endpoints, notebook, serving
+from workshop.course.checks.look import Look, endpoints, notebook, pipelines, serving
 from workshop.course.checks.look.phrases import last_line, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
@@ -186,7 +186,8 @@ def _ask_again(record: Record | None, predictor: object, answer: dict, image: li
         return
     call = "predictor.predict(image.tolist())"
     try:
-        now = predictor.predict(image)
+        with pipelines.quiet_sdk():
+            now = predictor.predict(image)
     except urllib3.exceptions.HTTPError:
         return  # that of local mode was deleted
     except Exception as error:  # whatever comes up
