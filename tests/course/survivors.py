@@ -260,4 +260,14 @@ RIGHT = [
         ["constant: client.update_model_package ApprovalDescription=: ", "few.x'"],
         "What the reason says is free.",
     ),
+    (["15.1"], ["without SortBy="], "The registry sorts by the time of creation by itself."),
+    (["15.1"], [": f'No version of "], "What it says where none is approved is free."),
+    (["15.1"], ["constant: : 'No version of "], "What it says where none is approved is free."),
+    (["15.1"], ["constant: : ' is approved: "], "What it says where none is approved is free."),
+    (["15.1"], ["name: : versions -> client"], "What it says where none is approved is free."),
+    (
+        ["15.1"],
+        ["statement: : assert versions, ", "-> none"],
+        "Where none is approved, the next line stops too.",
+    ),
 ]

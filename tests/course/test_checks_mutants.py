@@ -50,6 +50,7 @@ JOB = {
     "12.3": "job.wait(logs=False)",
     **dict.fromkeys(("13.3", "13.4"), "watch(pipeline, execution)"),
     **dict.fromkeys(("14.3", "14.4"), "pipeline_of(good_enough)"),
+    **dict.fromkeys(("15.2", "15.3", "15.4"), "transformer.transform("),
 }
 
 
@@ -123,6 +124,8 @@ def test_no_mutant_of_a_cell_passes(cell, request, bench):
     bench.prepare(lab, section)
     if number == "3.1":
         put_a_second_model()
+    if number == "15.1":
+        put_more_versions()
     with bench.open(lab, section) as attempt:
         attempt.only(number, None, until)
         before = Before(attempt.folder)
@@ -149,6 +152,20 @@ def put_a_second_model() -> None:
         Key="Training/a-second-one/output/model.tar.gz",
         CopySource={"Bucket": bucket, "Key": key},
     )
+
+
+def put_more_versions() -> None:
+    """Let there be a newer version beside the approved one, and one that nobody has looked at."""
+    client = daemon.client("sagemaker")
+    group = {"ModelPackageGroupName": "lab4-digits"}
+    (first,) = client.list_model_packages(**group)["ModelPackageSummaryList"]
+    about = client.describe_model_package(ModelPackageName=first["ModelPackageArn"])
+    for status in ("Approved", "PendingManualApproval"):
+        client.create_model_package(
+            **group,
+            ModelApprovalStatus=status,
+            InferenceSpecification=about["InferenceSpecification"],
+        )
 
 
 class Before:

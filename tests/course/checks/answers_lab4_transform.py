@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 
@@ -124,6 +125,7 @@ WRONG = [
     ("15.2", "the other way round", lines(texts(record(id=lambda n, _: LAST - n)))),
     ("15.2", "across before down", lines(texts(record(image=lambda _, x: x.T.tolist())))),
     ("15.2", "local mode and closed", local),
+    ("15.2", "run since", lambda work: work.ran_at("15.2", time.time() + 60)),
 
     ("15.3", "several records", request("transform", strategy="MultiRecord")),
     ("15.3", "no strategy", both(request("transform", strategy=None), failed)),
@@ -195,6 +197,7 @@ RIGHT = [
     ("15.2", "a tuple", kernel(lines=tuple(texts()))),
     ("15.2", "an end of line at the end", lines([*texts(), ""])),
     ("15.2", "whose job failed", failed),
+    ("15.2", "run before", lambda work: work.ran_at("15.2", time.time() - 60)),
     ("15.2", "local mode and open", both(local, lambda work: work.open(
         LOCAL=True, lines=texts()))),
 

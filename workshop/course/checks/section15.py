@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from workshop.course.checks import live
 from workshop.course.checks.arrays import RAW_FILES, read_raw
 from workshop.course.checks.look import Look, jobs, notebook, serving
 from workshop.course.checks.look.job_request import instances_of
-from workshop.course.checks.look.phrases import clock, listing
+from workshop.course.checks.look.phrases import at_time, clock, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker import batches
@@ -32,23 +33,27 @@ _JSON = "application/json"
 def approved(look: Look) -> None:
     notebook.on_sagemaker(look, "registry")
     found = notebook.value(look, "approved_arn", lambda text: text.strip().splitlines()[-1])
-    expected = f"the ARN of a version of {GROUP}, as a text"
+    expected = f"a text that ends in :model-package/{GROUP}/NUMBER, the ARN of a version"
     if not isinstance(found, str):
         raise NotYet(f"approved_arn is {_kind(found)}", expected)
     if not re.search(rf":model-package/{GROUP}/\d+$", found):
         raise NotYet(f"approved_arn is {found}", expected)
-    began = max((cell.began or 0 for cell in notebook.of_task(look)), default=0)
     look.at(f"the versions of the group {GROUP} in the registry")
     every = serving.versions(GROUP)
     known = {one.arn: one for one in every}
     if found not in known:
         raise NotYet(
-            f"there is no version {found.rpartition('/')[2]}; there is "
-            f"{listing(str(one.number) for one in every)}",
+            f"no version {found.rpartition('/')[2]}; there is "
+            f"{listing(f'version {one.number}' for one in every)}",
             "a version that is in the registry",
             step="run the cell of the task again, then check again",
         )
-    _judge_version(known[found], every, began)
+    _judge_version(known[found], every, _began(look))
+
+
+def _began(look: Look) -> float:
+    """Return when the cell of the task ran last, in seconds since the epoch; 0 where not known."""
+    return max((cell.began or 0 for cell in notebook.of_task(look)), default=0)
 
 
 def _judge_version(chosen: serving.Version, every: list[serving.Version], began: float) -> None:
@@ -57,21 +62,24 @@ def _judge_version(chosen: serving.Version, every: list[serving.Version], began:
         one for one in every if one.status == serving.APPROVED and not _approved_since(one, began)
     ]
     newest = at_the_time[0] if at_the_time else None
-    wanted = f"version {newest.number}" if newest else "run 14-register first: none was approved"
+    wanted = (
+        f"version {newest.number}, the newest approved one" if newest else "an approved version"
+    )
     if chosen.status != serving.APPROVED:
         raise NotYet(f"approved_arn is version {chosen.number}, which is {chosen.status}", wanted)
     if _approved_since(chosen, began) and not chosen.reason:
         raise NotYet(
-            f"version {chosen.number} was not approved when the cell ran. ModelPackage approved it "
-            f"at {clock(chosen.changed)}, as it does with each version that it is given",
+            f"version {chosen.number} was not approved when the cell ran. ModelPackage did it "
+            f"{at_time(chosen.changed)}: it approves each version that it is given",
             wanted,
-            step="run 14-register and approve a version, then run this notebook again",
+            step=f"reject version {chosen.number}, or approve it as in 14-register; then run this "
+            "notebook again",
         )
     if newest and newest.created > chosen.created:
         raise NotYet(
             f"approved_arn is version {chosen.number}; version {newest.number} is newer, and "
             "approved too",
-            f"version {newest.number}",
+            wanted,
         )
 
 
@@ -89,7 +97,7 @@ _ROUNDED = 0.001  # how much a number may differ from the pixel: less than a ste
 def written(look: Look) -> None:
     variables = live.variables(look.notebook.name)
     if "lines" in variables:
-        look.at(f"{look.notebook.name}, lines")
+        look.at(look.notebook.name)
         found = variables["lines"]
     else:
         found = _sent(look)
@@ -99,16 +107,16 @@ def written(look: Look) -> None:
         raise NotYet(f"lines is {_kind(found)}", f"a list with {len(images)} texts")
     lines = []
     for number, text in enumerate(found):
-        look.at(f"{where}, the text {number}")
+        look.at(f"{where}: lines[{number}]")
         lines.append(_record_in(text))
     look.at(where)
     if len(lines) != len(images):
         raise NotYet(f"{len(lines)} texts", f"{len(images)}: one for each of the test images")
     _judge_ids([line["id"] for line in lines])
     for line in lines:
-        look.at(f"{where}, the text with the id {line['id']}")
+        look.at(f"{where}: the text with the id {line['id']}")
         _judge_image(line, images)
-    look.at(f"{where}, {len(lines)} texts")
+    look.at(f"{where}: {len(lines)} texts")
 
 
 def _sent(look: Look) -> list[str]:
@@ -120,7 +128,13 @@ def _sent(look: Look) -> list[str]:
             "a check in the open notebook, which knows lines; or a run with LOCAL = False",
             step="open the notebook, run it from the top, and check in it",
         )
-    look.at(f"what {look.looked_at} was given")
+    if _began(look) > record.started:
+        raise NotYet(
+            f"this job is of {clock(record.started)}, and the cell ran since",
+            "a job with the lines as they are now",
+            step="run the cells down to the one with transformer.transform, then check again",
+        )
+    look.at(f"the input of {look.looked_at}")
     return serving.input_lines(look, record)
 
 
@@ -180,8 +194,8 @@ def _judge_ids(ids: list[int]) -> None:
         found = f"the id of each text is {ids[0]}"
     else:
         found = f"the ids go from {min(ids)} to {max(ids)}"
-        twice = len(ids) - len(set(ids))
-        found += f", and {twice} of them are there already" if twice else ""
+        twice = [str(one) for one, count in Counter(ids).items() if count > 1]
+        found += f", with {listing(twice)} more than once" if twice else ""
     raise NotYet(found, f"the numbers from 0 to {last}, each of them once")
 
 
@@ -194,8 +208,12 @@ def _judge_image(line: dict, images: np.ndarray) -> None:
             f"image is {_shown(json.dumps(line['image']))}", "28 rows of 28 numbers"
         ) from None
     if found.shape != wanted.shape:
-        shape = " × ".join(map(str, found.shape)) or "a single number"
-        raise NotYet(f"image is {shape}", "28 × 28: a list of 28 rows, each with 28 numbers")
+        sizes = " × ".join(map(str, found.shape))
+        shape = f"one list of {sizes} numbers" if found.ndim == 1 else f"{sizes} numbers"
+        raise NotYet(
+            f"image is {shape if sizes else 'a single number'}",
+            "28 × 28: a list of 28 rows, each with 28 numbers",
+        )
     if found.max() > 1:
         raise NotYet(
             f"the numbers go from {found.min():g} to {found.max():g}",
@@ -203,8 +221,8 @@ def _judge_image(line: dict, images: np.ndarray) -> None:
         )
     if np.abs(found - wanted).max() > _ROUNDED:
         others = np.abs(images - found).max(axis=(1, 2)) <= _ROUNDED
-        whose = f"that of images[{others.argmax()}]" if others.any() else "none of images"
-        raise NotYet(f"the image is {whose}", f"images[{line['id']}]")
+        whose = f"images[{others.argmax()}]" if others.any() else "none of images"
+        raise NotYet(f"its image is {whose}", f"images[{line['id']}]: rows from top to bottom")
 
 
 # --- the transformer ----------------------------------------------------------------------
@@ -225,13 +243,17 @@ def transformer(look: Look) -> None:
             "SingleRecord: inference.py reads one image in a request",
         )
     output = record.request["TransformOutput"]
-    if output.get("AssembleWith") != "Line":
+    assemble, accept = output.get("AssembleWith"), output.get("Accept")
+    if assemble != "Line":
         raise NotYet(
-            f"assemble_with is {output.get('AssembleWith')}: no ends of lines between the answers",
-            "Line",
+            f"assemble_with is {assemble}" if assemble else "no assemble_with",
+            "Line: an end of line between the answers",
         )
-    if output.get("Accept") not in (_JSON, "application/jsonlines"):
-        raise NotYet(f"accept is {output.get('Accept')}", f"{_JSON}: the answers are JSON")
+    if accept not in (_JSON, "application/jsonlines"):
+        raise NotYet(
+            f"accept is {accept}" if accept else "no accept: the model may answer what it likes",
+            f"{_JSON}: the answers are JSON",
+        )
     wanted = f"{serving.input_uri(record).rpartition('/input/')[0]}/output"
     if serving.output_uri(record) != wanted:
         raise NotYet(f"the answers go to {serving.output_uri(record)}", f"{wanted}: output_uri")
@@ -245,7 +267,7 @@ def _judge_model(record: Record) -> None:
     of_versions = {uri for one in serving.versions(GROUP) for uri in one.data}
     if not set(data) <= of_versions:
         raise NotYet(
-            f"the job has the model {listing(data)}, which is no version of {GROUP}",
+            f"the job has the model {listing(data)}, which no version of {GROUP} has",
             "the model of the notebook: model.transformer(…)",
         )
 

@@ -151,7 +151,7 @@ def ended_well(record: Record) -> None:
         )
     if record.error:
         raise NotYet(
-            f"it failed: {textwrap.shorten(last_line(record.error), 200, placeholder=' …')}",
+            f"it failed: {textwrap.shorten(last_line(record.error), 300, placeholder=' …')}",
             "a job that ends well",
             step=f"mend that, run the cell with {_RUN_CELL[record.kind]}, then check again",
         )

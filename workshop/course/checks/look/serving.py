@@ -87,7 +87,11 @@ def input_lines(look: Look, record: Record) -> list[str]:
     """Return the lines that a transform job was given, each of which is a record."""
     content = s3.read(look, input_uri(record))
     if content is None:
-        raise NotYet(f"no {input_uri(record)} any more", "the lines that this job was given")
+        raise NotYet(
+            f"no {input_uri(record)} any more",
+            "the lines that this job was given",
+            step="run the notebook again from the top, then check again",
+        )
     return _lines(content)
 
 
