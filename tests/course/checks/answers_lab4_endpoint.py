@@ -76,6 +76,10 @@ def began(number, seconds):
     return lambda work: work.began(number, seconds)
 
 
+def began_before_name(work):
+    work.began_at("16.1", "2024-05-04T09:59:59Z")
+
+
 def failed(place, reason):
     return lambda work: work.configuration(place).update(FailureReason=reason)
 
@@ -153,9 +157,10 @@ MODEL_ERROR = (
 # --- wrong answers: (task, name of the mistake, how it is made) -------------------------------
 
 WRONG = [
-    ("16.1", "another name", renamed("2-2026-05-04-10-00-00-000")),
+    ("16.1", "another name", renamed("2-2024-05-04-10-00-00-000")),
     ("16.1", "another name in the kernel", both(
-        kernel(), renamed("lab4-digits-2026-05-04-10-00-01-000"))),
+        kernel(), renamed("lab4-digits-2024-05-04-10-00-01-000"))),
+    ("16.1", "a name that deploy makes up", began_before_name),
     ("16.1", "two machines", runs("AllTraffic", InitialInstanceCount=2)),
     ("16.1", "another type", runs("AllTraffic", InstanceType="ml.m5.xlarge")),
     ("16.1", "serverless", runs("AllTraffic", InstanceType=None, InitialInstanceCount=None)),
@@ -189,7 +194,7 @@ WRONG = [
     ("16.2", "made up", kernel(answer={"digit": 7, "probabilities": [0.0] * 10})),
     ("16.2", "another image", kernel(answer=OF_ANOTHER_IMAGE)),
     ("16.2", "another endpoint", lambda work: work.open(predictor=work.predictor(
-        endpoint_name="lab4-digits-2026-05-03-09-00-00-000"))),
+        endpoint_name="lab4-digits-2024-05-03-09-00-00-000"))),
     ("16.2", "no predictor", kernel(predictor=None)),
     ("16.2", "no serializer", predicts(raises(TypeError(
         "Incompatible types, body must be bytes: <class 'list'>")))),
@@ -282,6 +287,10 @@ RIGHT = [
     ("16.1", "an update failed later", failed(1, "…")),
     ("16.1", "an endpoint of before", older),
     ("16.1", "the cell ran before it was made", began("16.1", -1)),
+    ("16.1", "the cell makes the name", both(
+        lambda work: work.replace_in_notebook(NOTEBOOK, (
+            "model.deploy(", "endpoint_name = name_from_base('lab4-digits')\nmodel.deploy(")),
+        began_before_name)),
     ("16.1", "local mode", local()),
 
     ("16.2", "in the kernel", kernel()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 import numpy as np
 import urllib3
@@ -36,8 +37,10 @@ def deployed(look: Look) -> None:
         return
     record = endpoints.newest(look, _PREFIX)
     wanted = live.variables(look.notebook.name).get("endpoint_name", f"{_PREFIX}…")
-    if not record.name.startswith(_PREFIX) or wanted not in (record.name, f"{_PREFIX}…"):
-        raise NotYet(f"its name is {record.name}", f"{wanted}: endpoint_name", step=_ANEW)
+    made_up = not record.name.startswith(_PREFIX) or _named_by_cell(look, record)
+    if made_up or wanted not in (record.name, f"{_PREFIX}…"):
+        who = ", which deploy made up" if made_up else ""
+        raise NotYet(f"its name is {record.name}{who}", f"{wanted}: endpoint_name", step=_ANEW)
     first = endpoints.configurations(record)[0]
     if first["FailureReason"]:
         reason = last_line(first["FailureReason"])[:300]
@@ -52,6 +55,20 @@ def deployed(look: Look) -> None:
             step="check again when the cell has ended",
         )
     endpoints.stands(look, record.started, "this endpoint")
+
+
+def _named_by_cell(look: Look, record: Record) -> bool:
+    """Tell whether the endpoint got its name while the cell ran: `deploy` makes one up.
+
+    The name ends with the time in UTC (sagemaker/utils.py, `sagemaker_timestamp`).
+    """
+    cells = notebook.of_task(look)
+    began = max((cell.began or math.inf for cell in cells), default=math.inf)
+    try:
+        made = datetime.strptime(record.name[-23:] + "000+0000", "%Y-%m-%d-%H-%M-%S-%f%z")
+    except ValueError:
+        return False
+    return made.timestamp() > began and not any(cell.sets("endpoint_name") for cell in cells)
 
 
 def _deployed_locally(look: Look) -> None:
