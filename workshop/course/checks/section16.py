@@ -111,7 +111,7 @@ def _judge_version(look: Look, record: Record) -> None:
 
     `ModelPackage` approves what it is given (sagemaker/model.py, `_create_sagemaker_model`).
     """
-    (variant, *_) = endpoints.configurations(record)[0]["ProductionVariants"]
+    variant = endpoints.configurations(record)[0]["ProductionVariants"][0]
     data = serving.data_of(variant["Model"])
     before = record.started - _DEPLOYS
     every = [one for one in serving.versions(GROUP) if one.created <= record.started]
@@ -128,9 +128,7 @@ def _judge_version(look: Look, record: Record) -> None:
     if not right:
         status = f"which is {mine[0].status}"
         if mine[0].status == serving.APPROVED:
-            status = (
-                "which nobody had approved: deploy does that with each version that it is given"
-            )
+            status = "which nobody had approved: deploy approves what it is given"
         raise NotYet(f"it runs version {mine[0].number}, {status}", wanted, step=step)
     if approved and approved[0].number > right[0].number:
         raise NotYet(f"it runs version {right[0].number}", wanted, step=_ANEW)
@@ -208,9 +206,8 @@ def _ask_again(record: Record | None, predictor: object, answer: dict, image: li
     except urllib3.exceptions.HTTPError:
         return  # that of local mode was deleted
     except Exception as error:  # whatever comes up
-        first = str(error).strip().splitlines()[0][:200]
         raise NotYet(
-            f"{call} stops: {type(error).__name__}: {first}",
+            f"{call} stops: {type(error).__name__}: {last_line(str(error))[:200]}",
             "a predictor that sends JSON: the serializer makes it of lists",
         ) from None
     _judge_answer(call, now)
@@ -394,7 +391,7 @@ def two_variants(look: Look) -> None:
         raise NotYet(
             f"the variants are {listing(found)}", f"two of them: {_APPROVED} and {_CHALLENGER}"
         )
-    (old,) = first["ProductionVariants"]
+    old = first["ProductionVariants"][0]
     _judge_models(look, found, old["ModelName"])
     for one in found.values():
         _judge_machines(one)
