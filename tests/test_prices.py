@@ -181,12 +181,13 @@ def test_what_an_endpoint_costs(variants, region, told):
 
 
 def test_an_estimate_knows_the_last_job_of_its_name(tmp_path):
-    def record(name: str, started: float, took: float | None, error: str = "") -> None:
+    def record(name: str, started: float, took: float | None, error: str = "", **more: str) -> None:
         content = {
             "name": f"{name}-2026-11-20-15-00-00-{started:03.0f}",
             "started": started,
             "ended": started + took if took else None,
             "error": error,
+            **more,
         }
         (tmp_path / f"{content['name']}-1.json").write_text(json.dumps(content))
 
@@ -198,6 +199,7 @@ def test_an_estimate_knows_the_last_job_of_its_name(tmp_path):
     record("lab2-training", 300, 9, error="boom")
     record("lab2-training", 400, None)
     record("lab2-training-other", 500, 7)
+    record("lab2-training", 600, 8000, kind="endpoint")
     told = prices.estimate(training(), records=tmp_path)
     assert "10 min (what lab2-training took here, and 90 s to fetch image and data)" in told
     assert told.startswith("about $0.04: ")

@@ -209,6 +209,8 @@ def _took_here(base: str, records: Path) -> float | None:
             record = json.loads(file.read_text())
         except (OSError, ValueError):
             continue  # being written, or removed just now
+        if record.get("kind") == "endpoint":  # it ran until somebody deleted it
+            continue
         if base_name(record["name"]) == base and record.get("ended") and not record.get("error"):
             found.append((record["started"], record["ended"] - record["started"]))
     return max(found)[1] if found else None

@@ -270,4 +270,36 @@ RIGHT = [
         ["statement: : assert versions, ", "-> none"],
         "Where none is approved, the next line stops too.",
     ),
+    (
+        ["16.2"],
+        ["without sagemaker_session="],
+        "Without a session Predictor makes one of its own, for the same account.",
+    ),
+    (["16.3"], ["constant: range: 200 -> 201"], "One request more does no harm."),
+    (
+        ["16.4"],
+        ["production_variant(challenger_model, ", "without initial_weight="],
+        "The weight of a variant is 1 by itself.",
+    ),
+    (
+        ["16.4"],
+        ["swap: variants =: [production_variant(", "elements 0 and 1"],
+        "Variants come in any order.",
+    ),
+    (
+        ["16.4"],
+        ["constant: production_variant: 1 -> 0"],
+        "The SDK asks for one machine where the number is 0.",
+    ),
+    (
+        ["16.4"],
+        ["production_variant(challenger_model, ", "without argument 2"],
+        "The SDK asks for one machine where no number is given.",
+    ),
+    (
+        ["16.5"],
+        ["order: : client.delete_endpoint("],
+        "An endpoint has a copy of its configuration, which may be deleted before it.",
+    ),
+    (["16.5"], ["swap: : (", "elements 0 and 1"], "What is deleted first is free."),
 ]

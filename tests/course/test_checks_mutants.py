@@ -23,6 +23,7 @@ import pytest
 from workshop.course import checks, gaps, manifest
 from workshop.emulator import state
 from workshop.emulator.client import daemon
+from workshop.emulator.service.sagemaker import records
 
 from .bench import section_of
 from .checks.test_checks_answers import LAB3, NUMBERS
@@ -134,6 +135,10 @@ def test_no_mutant_of_a_cell_passes(cell, request, bench):
         assert outcome.state == checks.PASSED, checks.feedback(outcome)
         before.note_jobs()
         for mutant in tried:
+            if number in ("16.1", "16.5"):
+                delete_endpoints()
+            if number == "16.5":
+                put_back_endpoint()
             attempt.only(number, mutant.code, until)
             passed.append(judge(number, attempt.folder, mutant))
             before.restore()
@@ -166,6 +171,41 @@ def put_more_versions() -> None:
             ModelApprovalStatus=status,
             InferenceSpecification=about["InferenceSpecification"],
         )
+
+
+def delete_endpoints() -> None:
+    """Let the names of all endpoints and of their configurations be free again."""
+    client = daemon.client("sagemaker")
+    for one in client.list_endpoints()["Endpoints"]:
+        client.delete_endpoint(EndpointName=one["EndpointName"])
+    for one in client.list_endpoint_configs()["EndpointConfigs"]:
+        client.delete_endpoint_config(EndpointConfigName=one["EndpointConfigName"])
+
+
+def put_back_endpoint() -> None:
+    """Let the endpoint that was deleted, its configurations and their models be there again."""
+    client, record = daemon.client("sagemaker"), records.endpoints()[-1]
+    there = {one["ModelName"] for one in client.list_models(MaxResults=100)["Models"]}
+    for config in record.request["Configurations"]:
+        variants = [dict(one) for one in config["ProductionVariants"]]
+        for model in (one.pop("Model") for one in variants):
+            if model["ModelName"] not in there:
+                there.add(model["ModelName"])
+                container = model["PrimaryContainer"]
+                wanted = ("Image", "ModelDataUrl", "Environment")
+                client.create_model(
+                    ModelName=model["ModelName"],
+                    ExecutionRoleArn=model["ExecutionRoleArn"],
+                    PrimaryContainer={name: container[name] for name in wanted},
+                )
+        client.create_endpoint_config(
+            EndpointConfigName=config["EndpointConfigName"], ProductionVariants=variants
+        )
+    first = record.request["Configurations"][0]["EndpointConfigName"]
+    client.create_endpoint(EndpointName=record.name, EndpointConfigName=first)
+    client.get_waiter("endpoint_in_service").wait(
+        EndpointName=record.name, WaiterConfig={"Delay": 1}
+    )
 
 
 class Before:

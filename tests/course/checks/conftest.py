@@ -381,6 +381,7 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     from .lab2 import Lab2Work
     from .lab3 import Lab3Work
     from .lab4 import Lab4Work
+    from .lab4_endpoint import Lab4EndpointWork
     from .lab4_transform import Lab4TransformWork
 
     call = getattr(request.node, "callspec", None)
@@ -393,7 +394,10 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
         "Lab3-Processors": Lab3Work,
         "Lab4-Pipelines": Lab4Work,
     }
-    of_section: dict[str, type[Work]] = {"15": Lab4TransformWork}
+    of_section: dict[str, type[Work]] = {
+        "15": Lab4TransformWork,
+        "16": Lab4EndpointWork,
+    }
     section = call.params.get("number", "1.1").partition(".")[0] if call else "1"
     work = of_section.get(section, kinds[lab.folder])(folder, s3)
     work.connect(monkeypatch)

@@ -33,6 +33,7 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section13,
     section14,
     section15,
+    section16,
 )
 from workshop.course.checks.look import Look, gaps, notebook
 from workshop.course.checks.outcome import (

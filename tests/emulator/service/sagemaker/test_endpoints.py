@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from workshop.emulator import keys
 from workshop.emulator.client import daemon
+from workshop.emulator.service.sagemaker import records
 
 from ...conftest import until
 from ...serving_by_boto3 import (
@@ -382,6 +383,50 @@ def test_an_update_that_fails_leaves_what_was():
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", before)
     assert "ZeroDivisionError" in found["FailureReason"]
     assert invoke(name)["Body"] == b"old"
+
+
+# --- its record -------------------------------------------------------------------------------
+
+CREATE = """
+import boto3
+boto3.client("sagemaker").create_endpoint(EndpointName={0!r}, EndpointConfigName={1!r})
+"""
+
+
+def test_the_record_of_a_deleted_endpoint_says_what_it_has_run(script, tmp_path):
+    first, second = config(telling("old")), config(telling("new", "a"), telling("new", "b"))
+    name = new_name("endpoint")
+    script(CREATE.format(name, first), {})
+    assert settled(name)["EndpointStatus"] == "InService"
+    daemon.stop()  # the next server goes on with the record
+    client = sagemaker()
+    client.update_endpoint(EndpointName=name, EndpointConfigName=second)
+    assert settled(name)["EndpointConfigName"] == second
+    third = config(variant("1 / 0"))
+    client.update_endpoint(EndpointName=name, EndpointConfigName=third)
+    assert "ZeroDivisionError" in settled(name)["FailureReason"]
+    (record,) = records.endpoints(tmp_path)
+    assert (record.name, record.ended) == (name, None)
+    assert "ZeroDivisionError" in record.error
+    client.delete_endpoint(EndpointName=name)
+    (record,) = records.endpoints(tmp_path)
+    had = record.request["Configurations"]
+    assert [one["EndpointConfigName"] for one in had] == [first, second, third]
+    assert [bool(one["FailureReason"]) for one in had] == [False, False, True]
+    variants = [[part["VariantName"] for part in one["ProductionVariants"]] for one in had]
+    assert variants == [["AllTraffic"], ["a", "b"], ["AllTraffic"]]
+    url = had[0]["ProductionVariants"][0]["Model"]["PrimaryContainer"]["ModelDataUrl"]
+    assert url.startswith(f"s3://{BUCKET}/models/")
+    assert record.started < had[1]["Time"] < record.ended
+    assert records.jobs(tmp_path) == []
+
+
+def test_the_record_of_a_failed_endpoint_says_why(script, tmp_path):
+    name = new_name("endpoint")
+    script(CREATE.format(name, config(variant("1 / 0"))), {})
+    assert settled(name)["EndpointStatus"] == "Failed"
+    (record,) = records.endpoints(tmp_path)
+    assert "ZeroDivisionError" in record.error
 
 
 # --- the server ends --------------------------------------------------------------------------

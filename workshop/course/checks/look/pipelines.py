@@ -131,7 +131,7 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
     made, execution = variables["pipeline"], variables["execution"]
     if made.name != pipeline:
         raise NotYet(f"the pipeline's name is {made.name}", pipeline)
-    with _quiet_sdk():
+    with quiet_sdk():
         definition = json.loads(made.definition())
     about = execution.describe()
     return Execution(
@@ -160,17 +160,16 @@ def definition_now(pipeline: str) -> dict:
 
 
 @contextlib.contextmanager
-def _quiet_sdk() -> Iterator[None]:
-    """Let the SDK not say again what it has said when the notebook made the definition."""
-    logger = logging.getLogger("sagemaker")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def quiet_sdk() -> Iterator[None]:
+    """Let the SDK, and those that it calls, warn of nothing while a check makes use of it."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(level)
 
 
 # --- what became of it ----------------------------------------------------------------------

@@ -62,7 +62,11 @@ def _version(arn: str) -> Version:
 
 def model_data(record: Record) -> list[str]:
     """Return the S3 addresses of a transform job's models; none of local mode."""
-    model = record.request.get("Model", {})
+    return data_of(record.request.get("Model", {}))
+
+
+def data_of(model: dict) -> list[str]:
+    """Return the S3 addresses of a model's archives, as DescribeModel tells of it."""
     containers = model.get("Containers") or [model.get("PrimaryContainer", {})]
     return _data(containers)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import threading
 import time
 import traceback
@@ -293,10 +292,7 @@ class Compute(Resource):
         record = records.Record(
             self.label, self.name, request, Path(self._directory), self._created, ended, error
         )
-        try:
-            records.write(record)
-        except OSError as problem:  # a full disk
-            print(f"{self.name} cannot be recorded: {problem}", file=sys.stderr)
+        records.write(record)
 
     # --- what differs ---------------------------------------------------------------------
 

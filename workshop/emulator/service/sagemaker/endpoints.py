@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
 from workshop.emulator.errors import ApiError, WorkshopError
-from workshop.emulator.service.sagemaker import capture, compute, quotas, serving
+from workshop.emulator.service.sagemaker import capture, compute, endpoint_record, quotas, serving
 from workshop.emulator.service.sagemaker.endpoint_configs import EndpointConfig
 from workshop.emulator.service.sagemaker.models import Model, resolved
 from workshop.emulator.service.sagemaker.operation import (
@@ -47,12 +47,22 @@ class Endpoint(Resource):
     missing = 'Could not find endpoint "{arn}".'
 
     def __init__(
-        self, account: Account, description: dict, tags: Sequence[dict], deployed: dict
+        self,
+        account: Account,
+        description: dict,
+        tags: Sequence[dict],
+        deployed: dict,
+        directory: str = "",
+        had: Sequence[dict] = (),
     ) -> None:
-        """Prepare to run ``deployed``: what ``_deployment`` returns."""
+        """Prepare to run ``deployed``: what ``_deployment`` returns.
+
+        ``directory`` is the caller's, ``had`` the configurations in the record.
+        """
         super().__init__(account, description, tags)
         self.changing = threading.RLock()
         self._deployed = deployed
+        self._directory, self._had = directory, [*had] or [endpoint_record.configuration(deployed)]
         #: Those whose hosts may run: of an update that goes on too, and what it takes the place of.
         self._running: list[Variant] = []
         self._variants: dict[str, Variant] = self._make(deployed)
@@ -76,6 +86,7 @@ class Endpoint(Resource):
 
     def create(self) -> None:
         """Start what it was made for."""
+        self._record()
         self._in_thread(self._create)
 
     def update(self, deployed: dict) -> None:
@@ -112,6 +123,8 @@ class Endpoint(Resource):
     def _update(self, deployed: dict) -> None:
         variants = self._make(deployed)
         problem = _start(variants)
+        if not self._server_ends:
+            self._had.append(endpoint_record.configuration(deployed, problem))
         if problem:  # what ran before goes on: AWS calls it a rollback
             retired = variants
             if not self._server_ends:
@@ -140,6 +153,7 @@ class Endpoint(Resource):
             return
         for variant in self._variants.values():
             variant.hosting.close()
+        self._had[-1]["FailureReason"] = reason
         self.change(EndpointStatus="Failed", FailureReason=compute.shortened(reason))
         self.account.news.tell()
 
@@ -244,12 +258,21 @@ class Endpoint(Resource):
 
     # --- on disk --------------------------------------------------------------------------
 
+    def change(self, **members: object) -> None:
+        super().change(**members)
+        self._record()
+
+    def _record(self) -> None:
+        endpoint_record.write(self.description, self._had, self._directory)
+
     def beside(self) -> dict:
-        return {"deployed": self._deployed}
+        return {"deployed": self._deployed, "directory": self._directory, "had": self._had}
 
     @classmethod
     def read(cls, account: Account, kept: dict) -> Endpoint:
-        return cls(account, kept["description"], kept["tags"], kept["deployed"])
+        # Earlier versions of the workshop kept no record.
+        made_by = kept.get("directory", ""), kept.get("had", ())
+        return cls(account, kept["description"], kept["tags"], kept["deployed"], *made_by)
 
     def load(self) -> None:
         for variant in self._variants.values():
@@ -352,7 +375,8 @@ def _create(account: Account, request: dict, caller: Caller) -> dict:
             )
         deployed = _deployment(account, request["EndpointConfigName"], caller.region)
         _check_quota(account, _instances(deployed))
-        endpoint = Endpoint(account, description, request.get("Tags", ()), deployed)
+        tags = request.get("Tags", ())
+        endpoint = Endpoint(account, description, tags, deployed, caller.directory)
         account.add(endpoint)
     endpoint.create()
     return {"EndpointArn": arn}
