@@ -32,6 +32,7 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section12,
     section13,
     section14,
+    section17,
 )
 from workshop.course.checks.look import Look, gaps, notebook
 from workshop.course.checks.outcome import (

@@ -4,6 +4,7 @@ jobs         the jobs that reached SageMaker: which one is meant, how it ended, 
 job_request  what was asked of a job
 s3           what S3 holds, and which job wrote it
 pipelines    the executions of a pipeline, their steps, what its definition comes to
+tuning       tuning jobs, and their trials
 notebook     the cells of the notebook, and what they set
 trials       what a script, or a cell, does with a tiny input: it runs in a sandbox
 gaps         whether a gap is still as it was

@@ -1,0 +1,318 @@
+"""The checks of 17-tuning."""
+
+from __future__ import annotations
+
+import re
+
+from workshop.course.checks import section2
+from workshop.course.checks.look import Look, notebook, pipelines, tuning
+from workshop.course.checks.look.job_request import PROCESSING, input_at
+from workshop.course.checks.look.phrases import listing
+from workshop.course.checks.outcome import NotYet
+from workshop.course.checks.registry import check
+from workshop.emulator.service.sagemaker.records import Record
+
+PIPELINE, TUNING = "lab4-digits-tuning", "lab4-tuning"
+_METRIC = "validation:accuracy"
+_TUNED = ("learning-rate", "dropout")
+
+
+# --- main.py ------------------------------------------------------------------------------
+
+_DEFAULTS = {"learning-rate": 0.001, "dropout": 0.4}
+
+
+@check("17.1")
+def numbers(look: Look) -> None:
+    trial = section2.try_main(look, "tuning.main")
+    where = f"{look.section.scripts}/main.py"
+    look.at(where)
+    if "runs" not in trial.report:
+        raise NotYet(f"it stopped: {trial.error}", "a script that comes to model.fit")
+    given, runs = trial.report["given"], trial.report["runs"]
+    words = " ".join(f"--{name} {value}" for name, value in given.items())
+    look.at(f"{where}, started with {words}")
+    _judge_options(runs["given"])
+    fit = _fit(runs["given"])
+    _judge_network(fit, given)
+    for name in ("epochs", "batch-size"):
+        if fit[name] != given[name]:
+            raise NotYet(f"model.fit is given {name} {fit[name]}", f"{given[name]}")
+    look.at(f"{where}, started with no arguments")
+    _judge_network(_fit(runs["nothing"]), _DEFAULTS)
+    look.at(f"{where}, started twice with --seed {given['seed']}")
+    again, other = _fit(runs["again"]), _fit(runs["another seed"])
+    if fit["network"] != again["network"]:
+        raise NotYet(
+            "the two networks begin with different weights",
+            "the same weights: the seed is set before the network is made",
+        )
+    if fit["chance"] != again["chance"]:
+        raise NotYet(
+            "the two trainings have other random numbers",
+            "the same ones: keras.utils.set_random_seed sets all that there are",
+        )
+    if fit["network"] == other["network"]:
+        look.at(f"{where}, started with two different seeds")
+        raise NotYet("the two networks begin with the same weights", "the seed of args")
+    look.at(f"{where}, started with {words}, and with no arguments")
+
+
+def _judge_options(run: dict) -> None:
+    """The two are there by the names that a job has for them, and are read as numbers."""
+    options = run.get("options")
+    if options is None:
+        found = f"it stopped: {run['error']}" if "error" in run else "it reads no arguments"
+        raise NotYet(found, "args = parser.parse_args()")
+    for name in _TUNED:
+        if f"--{name}" not in options:
+            raise NotYet(
+                f"no argument --{name}; there is {listing(options, 10)}",
+                f"--{name}: a job has the name of the hyperparameter, with two hyphens before it",
+            )
+        value = run.get("read", {}).get(f"--{name}")
+        if isinstance(value, str):
+            raise NotYet(f"--{name} is read as a text: {value!r}", "a number: type=float")
+
+
+def _fit(run: dict) -> dict:
+    """Return what is known of a run's model.fit, which it must have come to."""
+    expected = "a script that comes to model.fit with these numbers"
+    if "error" in run:
+        raise NotYet(f"it stopped: {run['error']}", expected)
+    if "fit" not in run:
+        raise NotYet("it ended without model.fit", expected)
+    return run["fit"]
+
+
+def _judge_network(fit: dict, wanted: dict) -> None:
+    rate, dropout = (wanted[name] for name in _TUNED)
+    if not _near(fit["learning-rate"], rate):
+        swapped = ", which is the dropout" if _near(fit["learning-rate"], dropout) else ""
+        raise NotYet(f"the learning rate of model is {fit['learning-rate']:g}{swapped}", f"{rate}")
+    rates = fit["dropout"]
+    if not rates or not all(_near(one, dropout) for one in rates):
+        raise NotYet(
+            f"the Dropout layers of model have {listing(f'{one:g}' for one in rates)}",
+            f"{dropout} for each",
+        )
+
+
+def _near(one: float, two: float) -> bool:
+    return abs(one - two) < 1e-6
+
+
+# --- the tuning job -----------------------------------------------------------------------
+
+_LIMITS = {
+    "MaxNumberOfTrainingJobs": ("max_jobs", 8),
+    "MaxParallelTrainingJobs": ("max_parallel_jobs", 2),
+}
+_RANGES = {"learning-rate": (0.0001, 0.1), "dropout": (0.1, 0.7)}
+_SCALES = {
+    "Auto": "SageMaker chooses it, and you do not know which one",
+    "Linear": "nine of ten trials are above 0.01",
+    "ReverseLogarithmic": "it is for numbers that are close to 1",
+}
+
+
+@check("17.2")
+def tuner(look: Look) -> None:
+    _not_local(look)
+    about = tuning.newest(look, TUNING)
+    config = about["HyperParameterTuningJobConfig"]
+    _judge_objective(about)
+    for member, (argument, wanted) in _LIMITS.items():
+        found = config["ResourceLimits"].get(member)
+        if found != wanted:
+            raise NotYet(f"{argument} is {found}", f"{wanted}")
+    if config["Strategy"] != "Bayesian":
+        raise NotYet(f"the strategy is {config['Strategy']}", "Bayesian: it learns from each trial")
+    _judge_ranges(config["ParameterRanges"])
+    tuning.stands(look, about)
+
+
+def _not_local(look: Look) -> None:
+    if notebook.local(look):
+        look.at(look.notebook.name)
+        raise NotYet(
+            "it ran in local mode, which has no tuning jobs",
+            "a run with LOCAL = False: set it and run the notebook again from the top",
+        )
+
+
+def _judge_objective(about: dict) -> None:
+    objective = about["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    if objective["MetricName"] != _METRIC:
+        raise NotYet(f"it looks for the best {objective['MetricName']}", _METRIC)
+    if objective["Type"] != "Maximize":
+        raise NotYet(
+            f"the objective is to {objective['Type'].lower()} it: the worst trial counts as the "
+            "best",
+            "Maximize: more accuracy is better",
+        )
+
+
+def _judge_ranges(ranges: dict) -> None:
+    kinds = {
+        one["Name"]: (kind.removesuffix("Ranges"), one)
+        for kind, some in ranges.items()
+        for one in some
+    }
+    for name in _RANGES:
+        if name not in kinds:
+            raise NotYet(
+                f"no range for {name}; there is {listing(kinds)}",
+                f"{name}: as main.py reads it, without the two hyphens",
+            )
+    others = [name for name in kinds if name not in _RANGES]
+    if others:
+        raise NotYet(f"a range for {listing(others)} too", f"{listing(_RANGES)}, and no more")
+    for name, limits in _RANGES.items():
+        kind, one = kinds[name]
+        if kind != "ContinuousParameter":
+            article = "an" if kind[0] in "AEIOU" else "a"
+            raise NotYet(
+                f"{name} is {article} {kind}",
+                "a ContinuousParameter: any number between two",
+            )
+        found = float(one["MinValue"]), float(one["MaxValue"])
+        if not all(map(_near, found, limits)):
+            raise NotYet(
+                f"{name} is looked for between {found[0]:g} and {found[1]:g}",
+                f"between {limits[0]} and {limits[1]}",
+            )
+    scale = kinds["learning-rate"][1].get("ScalingType", "Auto")
+    if scale != "Logarithmic":
+        raise NotYet(
+            f"the scale of learning-rate is {scale}: {_SCALES[scale]}",
+            "Logarithmic: each power of ten gets as many trials as the next",
+        )
+
+
+# --- what it found ------------------------------------------------------------------------
+
+_VALUE = "FinalObjectiveValue"
+_OF_TRIAL = "FinalHyperParameterTuningJobObjectiveMetric"
+
+
+@check("17.3")
+def results(look: Look) -> None:
+    _not_local(look)
+    about = tuning.newest(look, TUNING)
+    job = look.looked_at
+    _judge_objective(about)
+    tuning.ended_well(about)
+    found = {one["TrainingJobName"]: one.get(_OF_TRIAL, {}).get("Value") for one in
+             tuning.trials(about)}  # fmt: skip
+    values = sorted((value for value in found.values() if value is not None), reverse=True)
+    table = notebook.value(look, "trials", _printed_values)
+    look.at(f"{look.notebook.name}, trials, and {job}")
+    _judge_table(table, values, len(found))
+    best = notebook.value(look, "best_job", _printed_best)
+    look.at(f"{look.notebook.name}, best_job, and {job}")
+    _judge_best(best, found, about["HyperParameterTuningJobName"])
+    look.at(f"{look.notebook.name}, trials and best_job, and {job}")
+
+
+def _printed_values(text: str) -> list[float]:
+    """Return the metric of each trial as the cell shows the table; the columns end where their
+    names end."""
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines) if _VALUE in line]
+    if not heads:
+        return []
+    end = lines[heads[0]].index(_VALUE) + len(_VALUE)
+    found = []
+    for line in lines[heads[0] + 1 :]:
+        if not line[:end].strip():
+            break
+        found.append(float(line[:end].split()[-1]))
+    return found
+
+
+def _judge_table(table: object, values: list[float], count: int) -> None:
+    """values: those of the tuning job, the best first; count: how many trials it has."""
+    if isinstance(table, list):
+        found = table
+    elif not hasattr(table, "columns"):
+        raise NotYet(f"trials is a {type(table).__name__}", "a table, as analytics has it")
+    elif _VALUE not in table.columns:
+        raise NotYet(f"no column {_VALUE}; there is {listing(table.columns)}", "it with the others")
+    else:
+        found = [float(value) for value in table[_VALUE]]
+    if len(found) != count:
+        raise NotYet(f"trials has {len(found)} rows", f"{count}, one for each trial")
+    present = [value for value in found if value == value]  # none is NaN
+    best_first = sorted(present, reverse=True)
+    if len(present) != len(values) or not all(map(_near, best_first, values)):
+        raise NotYet(
+            f"trials has other values than this tuning job: the best one is {max(present):g}",
+            f"those of the newest tuning job, whose best one is {values[0]:g}",
+            step="run the cell again, then check again",
+        )
+    if found[: len(present)] == best_first:
+        return
+    if not _near(found[0], values[0]):
+        raise NotYet(f"the first row has {found[0]:g}", f"{values[0]:g}: the best trial first")
+    raise NotYet(
+        f"the rows are not in order: {listing((f'{value:g}' for value in found), 8)}",
+        "the best first, the worst last",
+    )
+
+
+def _printed_best(text: str) -> str:
+    printed = re.search(r"(?m)^the best: (.*)$", text)
+    return printed[1].strip() if printed else "not printed"
+
+
+def _judge_best(best: object, found: dict[str, float | None], tuning_job: str) -> None:
+    values = [value for value in found.values() if value is not None]
+    names = [name for name, value in found.items() if value == max(values)]
+    expected = f"{names[0]}, with {max(values):g}: the name of the best training job"
+    if best == tuning_job:
+        raise NotYet(f"best_job is {best}: the tuning job itself", expected)
+    if not isinstance(best, str) or best not in found:
+        raise NotYet(f"best_job is {str(best)[:60]}, which is the name of no trial", expected)
+    if best not in names:
+        value = "no value" if found[best] is None else f"{found[best]:g}"
+        raise NotYet(f"best_job is {best}, with {value}", expected)
+
+
+# --- in a pipeline ------------------------------------------------------------------------
+
+_MODEL = f"{PROCESSING}/model"
+
+
+@check("17.4")
+def in_pipeline(look: Look) -> None:
+    _not_local(look)
+    execution = next(pipelines.executions(look, PIPELINE))
+    step = pipelines.step_called(execution.definition, "Tune", "Tuning")
+    output = pipelines.comes_to(step["Arguments"]["TrainingJobDefinition"]["OutputDataConfig"])
+    top = output["S3OutputPath"].rstrip("/")
+    best = f"{top}/Steps.Tune.TrainingJobSummaries[0].TrainingJobName/output/model.tar.gz"
+    step = pipelines.step_called(execution.definition, "Evaluate", "Processing")
+    request = pipelines.comes_to(step["Arguments"])
+    record = Record("processing", "Evaluate", request, look.folder, execution.started)
+    _judge_model(input_at(record, _MODEL, f"best_uri at {_MODEL}"), best)
+    pipelines.stands(look, execution, own=True)
+    pipelines.ended_well(execution)
+
+
+def _judge_model(uri: str, best: str) -> None:
+    """best: where the model of the best trial is; of a tuning job, SageMaker knows it twice."""
+    if uri in (best, best.replace("TrainingJobSummaries[0]", "BestTrainingJob")):
+        return
+    if uri.startswith("s3://") and "Steps." not in uri:
+        raise NotYet(
+            f"the address of the model is written down: {uri}",
+            f"{best}: which trial is the best one is another thing in each execution",
+        )
+    place = re.search(r"TrainingJobSummaries\[(\d+)\]", uri)
+    if place and place[1] != "0":
+        raise NotYet(
+            f"Evaluate is given the model of number {place[1]} of the trials",
+            "number 0: the best one, since they are counted from 0",
+        )
+    raise NotYet(f"Evaluate is given the model at {uri}", f"{best}: below the trials' output_path")
