@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from workshop.course.checks import section2
@@ -215,32 +216,30 @@ def results(look: Look) -> None:
     look.at(f"{look.notebook.name}, trials and best_job, and {job}")
 
 
-def _printed_values(text: str) -> list[float]:
-    """Return the metric of each trial as the cell shows the table; the columns end where their
-    names end."""
+def _printed_values(text: str) -> list[float] | None:
+    """Return the metric of each row that the cell shows; None where no column has its name.
+
+    pandas lets the numbers of a column end where its name ends.
+    """
     lines = text.splitlines()
-    heads = [number for number, line in enumerate(lines) if _VALUE in line]
-    if not heads:
-        return []
-    end = lines[heads[0]].index(_VALUE) + len(_VALUE)
-    found = []
-    for line in lines[heads[0] + 1 :]:
-        if not line[:end].strip():
-            break
-        found.append(float(line[:end].split()[-1]))
-    return found
+    head = next((at for at, line in enumerate(lines) if _VALUE in line.split()), None)
+    if head is None:
+        return None
+    end = lines[head].index(_VALUE) + len(_VALUE)
+    shown = itertools.takewhile(str.strip, (line[:end] for line in lines[head + 1 :]))
+    return [float(line.split()[-1]) for line in shown]
 
 
 def _judge_table(table: object, values: list[float], count: int) -> None:
     """values: those of the tuning job, the best first; count: how many trials it has."""
+    if table is None or (hasattr(table, "columns") and _VALUE not in table.columns):
+        raise NotYet(f"a table without the column {_VALUE}", "the table, as analytics has it")
     if isinstance(table, list):
         found = table
-    elif not hasattr(table, "columns"):
-        raise NotYet(f"trials is a {type(table).__name__}", "a table, as analytics has it")
-    elif _VALUE not in table.columns:
-        raise NotYet(f"no column {_VALUE}; there is {listing(table.columns)}", "it with the others")
-    else:
+    elif hasattr(table, "columns"):
         found = [float(value) for value in table[_VALUE]]
+    else:
+        raise NotYet(f"trials is a {type(table).__name__}", "the table, as analytics has it")
     if len(found) != count:
         raise NotYet(f"trials has {len(found)} rows", f"{count}, one for each trial")
     present = [value for value in found if value == value]  # none is NaN
