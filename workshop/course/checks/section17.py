@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
+import textwrap
 
 from workshop.course.checks import section2
 from workshop.course.checks.look import Look, notebook, pipelines, tuning
@@ -35,12 +37,15 @@ def numbers(look: Look) -> None:
     look.at(f"{where}, started with {words}")
     _judge_options(runs["given"])
     fit = _fit(runs["given"])
-    _judge_network(fit, given)
+    _judge_network(fit, given, "as it was given")
     for name in ("epochs", "batch-size"):
         if fit[name] != given[name]:
             raise NotYet(f"model.fit is given {name} {fit[name]}", f"{given[name]}")
     look.at(f"{where}, started with no arguments")
-    _judge_network(_fit(runs["nothing"]), _DEFAULTS)
+    for name, value in _DEFAULTS.items():
+        if runs["nothing"].get("read", {}).get(f"--{name}") is None:
+            raise NotYet(f"--{name} has no default", f"{value}")
+    _judge_network(_fit(runs["nothing"]), _DEFAULTS, "the default")
     look.at(f"{where}, started twice with --seed {given['seed']}")
     again, other = _fit(runs["again"]), _fit(runs["another seed"])
     if fit["network"] != again["network"]:
@@ -86,16 +91,18 @@ def _fit(run: dict) -> dict:
     return run["fit"]
 
 
-def _judge_network(fit: dict, wanted: dict) -> None:
+def _judge_network(fit: dict, wanted: dict, why: str) -> None:
     rate, dropout = (wanted[name] for name in _TUNED)
     if not _near(fit["learning-rate"], rate):
         swapped = ", which is the dropout" if _near(fit["learning-rate"], dropout) else ""
-        raise NotYet(f"the learning rate of model is {fit['learning-rate']:g}{swapped}", f"{rate}")
+        raise NotYet(
+            f"the learning rate of model is {fit['learning-rate']:g}{swapped}", f"{rate}, {why}"
+        )
     rates = fit["dropout"]
     if not rates or not all(_near(one, dropout) for one in rates):
         raise NotYet(
             f"the Dropout layers of model have {listing(f'{one:g}' for one in rates)}",
-            f"{dropout} for each",
+            f"{dropout} for each, {why}",
         )
 
 
@@ -111,9 +118,9 @@ _LIMITS = {
 }
 _RANGES = {"learning-rate": (0.0001, 0.1), "dropout": (0.1, 0.7)}
 _SCALES = {
-    "Auto": "SageMaker chooses it, and you do not know which one",
+    "Auto": "SageMaker chooses one itself",
     "Linear": "nine of ten trials are above 0.01",
-    "ReverseLogarithmic": "it is for numbers that are close to 1",
+    "ReverseLogarithmic": "it is for numbers that come close to 1",
 }
 
 
@@ -147,11 +154,7 @@ def _judge_objective(about: dict) -> None:
     if objective["MetricName"] != _METRIC:
         raise NotYet(f"it looks for the best {objective['MetricName']}", _METRIC)
     if objective["Type"] != "Maximize":
-        raise NotYet(
-            f"the objective is to {objective['Type'].lower()} it: the worst trial counts as the "
-            "best",
-            "Maximize: more accuracy is better",
-        )
+        raise NotYet(f"it looks for the smallest {_METRIC}", "the largest: Maximize")
 
 
 def _judge_ranges(ranges: dict) -> None:
@@ -216,66 +219,72 @@ def results(look: Look) -> None:
     look.at(f"{look.notebook.name}, trials and best_job, and {job}")
 
 
-def _printed_values(text: str) -> list[float] | None:
-    """Return the metric of each row that the cell shows; None where no column has its name.
+def _printed_values(text: str) -> dict[str, list[float]]:
+    """Return the column with the metric as the cell shows it; nothing where it shows none.
 
     pandas lets the numbers of a column end where its name ends.
     """
     lines = text.splitlines()
     head = next((at for at, line in enumerate(lines) if _VALUE in line.split()), None)
     if head is None:
-        return None
+        return {}
     end = lines[head].index(_VALUE) + len(_VALUE)
-    shown = itertools.takewhile(str.strip, (line[:end] for line in lines[head + 1 :]))
-    return [float(line.split()[-1]) for line in shown]
+    rows = itertools.takewhile(str.strip, (line[:end] for line in lines[head + 1 :]))
+    return {_VALUE: [float(row.split()[-1]) for row in rows]}
 
 
 def _judge_table(table: object, values: list[float], count: int) -> None:
     """values: those of the tuning job, the best first; count: how many trials it has."""
-    if table is None or (hasattr(table, "columns") and _VALUE not in table.columns):
-        raise NotYet(f"a table without the column {_VALUE}", "the table, as analytics has it")
-    if isinstance(table, list):
-        found = table
-    elif hasattr(table, "columns"):
-        found = [float(value) for value in table[_VALUE]]
-    else:
-        raise NotYet(f"trials is a {type(table).__name__}", "the table, as analytics has it")
+    if not isinstance(table, dict) and not hasattr(table, "columns"):
+        raise NotYet(f"trials is of the type {type(table).__name__}", "the table of the trials")
+    if _VALUE not in table:
+        raise NotYet(f"a table without the column {_VALUE}", "the table with all its columns")
+    found = [float(value) for value in table[_VALUE]]
     if len(found) != count:
         raise NotYet(f"trials has {len(found)} rows", f"{count}, one for each trial")
-    present = [value for value in found if value == value]  # none is NaN
+    present = [value for value in found if not math.isnan(value)]
     best_first = sorted(present, reverse=True)
     if len(present) != len(values) or not all(map(_near, best_first, values)):
         raise NotYet(
-            f"trials has other values than this tuning job: the best one is {max(present):g}",
+            "trials has other values than this tuning job: the best one is "
+            f"{_shown(max(present, default=math.nan))}",
             f"those of the newest tuning job, whose best one is {values[0]:g}",
             step="run the cell again, then check again",
         )
     if found[: len(present)] == best_first:
         return
     if not _near(found[0], values[0]):
-        raise NotYet(f"the first row has {found[0]:g}", f"{values[0]:g}: the best trial first")
+        raise NotYet(
+            f"the first row has {_shown(found[0])}", f"{values[0]:g}: the best trial first"
+        )
     raise NotYet(
-        f"the rows are not in order: {listing((f'{value:g}' for value in found), 8)}",
+        f"the rows are not in order: {listing(map(_shown, found), 8)}",
         "the best first, the worst last",
     )
 
 
+def _shown(value: float) -> str:
+    return f"{value:g}" if not math.isnan(value) else "no value"
+
+
 def _printed_best(text: str) -> str:
     printed = re.search(r"(?m)^the best: (.*)$", text)
-    return printed[1].strip() if printed else "not printed"
+    return printed[1].strip() if printed else "not shown"
 
 
 def _judge_best(best: object, found: dict[str, float | None], tuning_job: str) -> None:
     values = [value for value in found.values() if value is not None]
     names = [name for name, value in found.items() if value == max(values)]
     expected = f"{names[0]}, with {max(values):g}: the name of the best training job"
-    if best == tuning_job:
-        raise NotYet(f"best_job is {best}: the tuning job itself", expected)
     if not isinstance(best, str) or best not in found:
-        raise NotYet(f"best_job is {str(best)[:60]}, which is the name of no trial", expected)
+        is_it = isinstance(best, str) and best == tuning_job
+        what = "the tuning job itself" if is_it else "no trial of this tuning job"
+        text = textwrap.shorten(str(best), 60, placeholder=" …")
+        raise NotYet(f"best_job is {text}, which is {what}", expected)
     if best not in names:
-        value = "no value" if found[best] is None else f"{found[best]:g}"
-        raise NotYet(f"best_job is {best}, with {value}", expected)
+        value = found[best]
+        shown = "no value" if value is None else f"{value:g}"
+        raise NotYet(f"best_job is {best}, with {shown}", expected)
 
 
 # --- in a pipeline ------------------------------------------------------------------------

@@ -25,7 +25,11 @@ def newest(look: Look, base: str) -> dict:
     names = [one["HyperParameterTuningJobName"] for one in listed]
     wanted = [name for name in names if name.startswith(base)]
     if not wanted:
-        raise NotYet(f"no tuning job {base}…; there is {listing(names)}", f"{base}…", step=_AGAIN)
+        raise NotYet(
+            f"no tuning job {base}…; there is {listing(names)}",
+            f"a tuning job whose name begins with {base}: base_tuning_job_name",
+            step="" if names else _AGAIN,
+        )
     folders: set[str] = set()
     for name in wanted:
         others = pipelines.folders_of([name]) - {str(look.folder)}
