@@ -269,7 +269,12 @@ def _shown(value: float) -> str:
 
 def _printed_best(text: str) -> str:
     printed = re.search(r"(?m)^the best: (.*)$", text)
-    return printed[1].strip() if printed else "not shown"
+    if printed is None:
+        raise NotYet(
+            "the cell does not show best_job",
+            'the line that begins with "the best:"; or the check in the notebook',
+        )
+    return printed[1].strip()
 
 
 def _judge_best(best: object, found: dict[str, float | None], tuning_job: str) -> None:
@@ -317,7 +322,7 @@ def _judge_model(uri: str, best: str) -> None:
             f"the address of the model is written down: {uri}",
             f"{best}: which trial is the best one is another thing in each execution",
         )
-    place = re.search(r"TrainingJobSummaries\[(\d+)\]", uri)
+    place = re.search(r"TrainingJobSummaries\[(-?\d+)\]", uri)
     if place and place[1] != "0":
         raise NotYet(
             f"Evaluate is given the model of number {place[1]} of the trials",
