@@ -113,8 +113,8 @@ def _near(one: float, two: float) -> bool:
 # --- the tuning job -----------------------------------------------------------------------
 
 _LIMITS = {
-    "MaxNumberOfTrainingJobs": ("max_jobs", 8),
-    "MaxParallelTrainingJobs": ("max_parallel_jobs", 2),
+    "MaxNumberOfTrainingJobs": ("max_jobs", 8, "trials in all"),
+    "MaxParallelTrainingJobs": ("max_parallel_jobs", 2, "at the same time"),
 }
 _RANGES = {"learning-rate": (0.0001, 0.1), "dropout": (0.1, 0.7)}
 _SCALES = {
@@ -130,10 +130,10 @@ def tuner(look: Look) -> None:
     about = tuning.newest(look, TUNING)
     config = about["HyperParameterTuningJobConfig"]
     _judge_objective(about)
-    for member, (argument, wanted) in _LIMITS.items():
+    for member, (argument, wanted, words) in _LIMITS.items():
         found = config["ResourceLimits"].get(member)
         if found != wanted:
-            raise NotYet(f"{argument} is {found}", f"{wanted}")
+            raise NotYet(f"{argument} is {found}", f"{wanted} {words}")
     if config["Strategy"] != "Bayesian":
         raise NotYet(f"the strategy is {config['Strategy']}", "Bayesian: it learns from each trial")
     _judge_ranges(config["ParameterRanges"])
@@ -149,12 +149,12 @@ def _not_local(look: Look) -> None:
         )
 
 
-def _judge_objective(about: dict) -> None:
+def _judge_objective(about: dict, step: str = "") -> None:
     objective = about["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     if objective["MetricName"] != _METRIC:
-        raise NotYet(f"it looks for the best {objective['MetricName']}", _METRIC)
+        raise NotYet(f"it looks for the best {objective['MetricName']}", _METRIC, step=step)
     if objective["Type"] != "Maximize":
-        raise NotYet(f"it looks for the smallest {_METRIC}", "the largest: Maximize")
+        raise NotYet(f"it looks for the smallest {_METRIC}", "the largest: Maximize", step=step)
 
 
 def _judge_ranges(ranges: dict) -> None:
@@ -175,10 +175,9 @@ def _judge_ranges(ranges: dict) -> None:
     for name, limits in _RANGES.items():
         kind, one = kinds[name]
         if kind != "ContinuousParameter":
-            article = "an" if kind[0] in "AEIOU" else "a"
             raise NotYet(
-                f"{name} is {article} {kind}",
-                "a ContinuousParameter: any number between two",
+                f"{name} is looked for with {kind}",
+                "with ContinuousParameter: any number between two",
             )
         found = float(one["MinValue"]), float(one["MaxValue"])
         if not all(map(_near, found, limits)):
@@ -205,7 +204,7 @@ def results(look: Look) -> None:
     _not_local(look)
     about = tuning.newest(look, TUNING)
     job = look.looked_at
-    _judge_objective(about)
+    _judge_objective(about, step="first task 17.2, then this one")
     tuning.ended_well(about)
     found = {one["TrainingJobName"]: one.get(_OF_TRIAL, {}).get("Value") for one in
              tuning.trials(about)}  # fmt: skip
