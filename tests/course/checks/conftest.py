@@ -381,7 +381,7 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     from .lab2 import Lab2Work
     from .lab3 import Lab3Work
     from .lab4 import Lab4Work
-    from .lab4_tuning import TuningWork
+    from .lab4_tuning import Lab4TuningWork
 
     call = getattr(request.node, "callspec", None)
     lab = manifest.lab_of(call.params.get("number", "1.1") if call else "1.1")
@@ -393,7 +393,7 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
         "Lab3-Processors": Lab3Work,
         "Lab4-Pipelines": Lab4Work,
     }
-    of_section: dict[str, type[Work]] = {"17": TuningWork}
+    of_section: dict[str, type[Work]] = {"17": Lab4TuningWork}
     section = call.params.get("number", "1.1").partition(".")[0] if call else "1"
     work = of_section.get(section, kinds[lab.folder])(folder, s3)
     work.connect(monkeypatch)

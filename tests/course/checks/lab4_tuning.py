@@ -32,7 +32,7 @@ def trial(place: int, tuning_job: str = NAME) -> str:
     return f"{tuning_job}-{place + 1:03}-5c1f{place:04}"
 
 
-class TuningWork(Lab4Work):
+class Lab4TuningWork(Lab4Work):
     """The notebook is closed; `values` are those of the trials, None for one that has none."""
 
     without_jobs = ("17.1",)
