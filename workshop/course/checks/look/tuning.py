@@ -88,7 +88,7 @@ def stands(look: Look, about: dict) -> None:
     if max((cell.began or 0 for cell in notebook.of_task(look)), default=0) > _started(about):
         raise NotYet(
             f"this tuning job is of {clock(_started(about))}, and the cell ran since, and started "
-            "no other",
+            "no other of such a name",
             "a tuning job with the cell as it is now",
             step=_AGAIN,
         )
