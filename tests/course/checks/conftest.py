@@ -383,6 +383,7 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     from .lab4 import Lab4Work
     from .lab4_endpoint import Lab4EndpointWork
     from .lab4_transform import Lab4TransformWork
+    from .lab4_tuning import Lab4TuningWork
 
     call = getattr(request.node, "callspec", None)
     lab = manifest.lab_of(call.params.get("number", "1.1") if call else "1.1")
@@ -397,6 +398,7 @@ def work(request, solutions, s3, tmp_path, monkeypatch) -> Work:
     of_section: dict[str, type[Work]] = {
         "15": Lab4TransformWork,
         "16": Lab4EndpointWork,
+        "17": Lab4TuningWork,
     }
     section = call.params.get("number", "1.1").partition(".")[0] if call else "1"
     work = of_section.get(section, kinds[lab.folder])(folder, s3)

@@ -261,27 +261,29 @@ class Lab4Work(Work):
 
     def _record(self, name: str, job: dict, started: float) -> None:
         """Keep a record of each job of an execution."""
-        execution = name.removesuffix("-1")
-        for step in job["steps"]:
+        for job_name in self._job_names(name.removesuffix("-1"), job):
             record = {
                 "kind": "processing",
-                "name": _job(execution, step),
+                "name": job_name,
                 "request": {},
                 "directory": str(job.get("directory", self.folder)),
                 "started": started,
             }
-            place = state.folder("records") / f"{_job(execution, step)}.json"
+            place = state.folder("records") / f"{job_name}.json"
             place.write_text(json.dumps(record))
 
+    def _job_names(self, execution: str, about: dict) -> list[str]:
+        return [_job(execution, step) for step in about["steps"]]
+
     def list_pipelines(self, **_) -> dict:
-        names = {about["pipeline"] for about in self.jobs.values()}
+        names = {about["pipeline"] for about in self.jobs.values() if "pipeline" in about}
         return {"PipelineSummaries": [{"PipelineName": name} for name in sorted(names)]}
 
     def describe_pipeline(self, PipelineName: str) -> dict:
         return {"PipelineDefinition": json.dumps(self.definitions[PipelineName])}
 
     def list_pipeline_executions(self, PipelineName: str, **_) -> dict:
-        names = [name for name, job in self.jobs.items() if job["pipeline"] == PipelineName]
+        names = [name for name, job in self.jobs.items() if job.get("pipeline") == PipelineName]
         summaries = [{"PipelineExecutionArn": _arn(name)} for name in reversed(names)]
         return {"PipelineExecutionSummaries": summaries}
 

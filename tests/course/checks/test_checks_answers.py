@@ -21,15 +21,23 @@ from . import (
     answers_lab4,
     answers_lab4_endpoint,
     answers_lab4_transform,
+    answers_lab4_tuning,
 )
 
-WRONG = answers.WRONG + answers_lab2.WRONG + answers_lab3.WRONG + answers_lab4.WRONG
-WRONG = WRONG + answers_lab4_transform.WRONG + answers_lab4_endpoint.WRONG
-RIGHT = answers.RIGHT + answers_lab2.RIGHT + answers_lab3.RIGHT + answers_lab4.RIGHT
-RIGHT = RIGHT + answers_lab4_transform.RIGHT + answers_lab4_endpoint.RIGHT
+ANSWERS = (
+    answers,
+    answers_lab2,
+    answers_lab3,
+    answers_lab4,
+    answers_lab4_transform,
+    answers_lab4_endpoint,
+    answers_lab4_tuning,
+)
+WRONG = [row for module in ANSWERS for row in module.WRONG]
+RIGHT = [row for module in ANSWERS for row in module.RIGHT]
 GOLDEN = Path(__file__).parent / "golden"
 #: Their checks try a script with its framework.
-SLOW = ("2.4", "3.3", "5.3", "9.1", "10.2", "11.2", "12.2")
+SLOW = ("2.4", "3.3", "5.3", "9.1", "10.2", "11.2", "12.2", "17.1")
 #: Those whose framework is one of Lab 3's packages.
 LAB3 = ("9.1", "11.2", "12.2")
 NUMBERS = [task.number for task in manifest.tasks()]
@@ -101,6 +109,7 @@ WITH_JOBS = [
     *("8.1", "9.2", "10.1", "10.3", "11.1", "11.3", "12.1", "12.3"),
     *("13.3", "13.4", "14.3", "14.4", "14.5", "15.2", "15.3", "15.4"),
     *("16.1", "16.2", "16.3", "16.4", "16.5"),
+    *("17.2", "17.3", "17.4"),
 ]
 NEEDS_S3 = [
     *("1.3", "1.7", "2.1", "2.7", "3.1", "3.2", "3.5", "4.2", "5.4", "6.1", "7.1", "7.3"),
@@ -114,13 +123,14 @@ JOB_OF = {
     **{"12.1": "pytorch", "12.3": "xgboost"},
     **{"13": "digits", "14": "good"},  # executions
     **{"15": "transform", "16": "endpoint"},
+    **{"17.2": "tuning", "17.3": "tuning", "17.4": "tuned"},
 }
 #: The price of a training that somebody did in another folder is right too.
 ANYBODYS = "6.4"
 RESULTS = ["1.7", "2.7", "3.5", "5.4", "7.3", "9.2", "10.3", "11.3", "12.1", "12.3"]
 RESULTS += ["15.3", "15.4"]
 ENDED = [*RESULTS, "4.4", "6.3", "13.4", "14.3", "14.4", "14.5"]
-ENDED += ["16.1"]
+ENDED += ["16.1", "17.2", "17.3", "17.4"]
 VACUOUS = [
     *((number, "no job") for number in WITH_JOBS),
     *((number, "the job of somebody else") for number in WITH_JOBS if number != ANYBODYS),

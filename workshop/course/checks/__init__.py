@@ -34,6 +34,7 @@ from workshop.course.checks import (  # noqa: F401 (they register)
     section14,
     section15,
     section16,
+    section17,
 )
 from workshop.course.checks.look import Look, gaps, notebook
 from workshop.course.checks.outcome import (

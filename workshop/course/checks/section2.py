@@ -60,20 +60,20 @@ def channels(look: Look) -> None:
 # --- main.py ------------------------------------------------------------------------------
 
 
-def _try_main(look: Look) -> trials.Trial:
-    """Run main.py without TensorFlow, on tiny arrays."""
+def try_main(look: Look, name: str) -> trials.Trial:
+    """Let a function of `inside` try main.py, which finds tiny arrays."""
     look.script("main.py")
     files = {}
-    for n, name in enumerate(CHANNELS):
-        shape = (10 - n // 2, 28, 28, 1) if name.startswith("X") else (10 - n // 2,)
-        array = np.full(shape, n, "float32" if name.startswith("X") else "uint8")
-        files[f"{DESK}/{name}/{name}.npy"] = npy(array)
-    return trials.run(look, "training.main", code="/opt/ml/code", files=files, environment=FOLDERS)
+    for n, channel in enumerate(CHANNELS):
+        shape = (10 - n // 2, 28, 28, 1) if channel.startswith("X") else (10 - n // 2,)
+        array = np.full(shape, n, "float32" if channel.startswith("X") else "uint8")
+        files[f"{DESK}/{channel}/{channel}.npy"] = npy(array)
+    return trials.run(look, name, code="/opt/ml/code", files=files, environment=FOLDERS)
 
 
 @check("2.2")
 def arguments(look: Look) -> None:
-    trial = _try_main(look)
+    trial = try_main(look, "training.main")
     look.at(
         f"{look.section.scripts}/main.py, started with no arguments and with SM_* variables that "
         f"point below {DESK}"
@@ -119,7 +119,7 @@ def _all(given: dict) -> str:
 
 @check("2.3")
 def training_starts(look: Look) -> None:
-    trial = _try_main(look)
+    trial = try_main(look, "training.main")
     look.at(f"{look.section.scripts}/main.py, on four tiny arrays, and what train_model is given")
     given = trial.report.get("training")
     expected = f"a call of train_model with {', '.join(CHANNELS)}"
@@ -375,7 +375,7 @@ def _judge_noise(request: dict, given: dict[str, object]) -> None:
 def _options(look: Look) -> list[str]:
     """Return the options of main.py; none when it does not come so far as to read them."""
     try:
-        return list(_try_main(look).report.get("options", ()))
+        return list(try_main(look, "training.main").report.get("options", ()))
     except NotYet:
         return []
 

@@ -28,6 +28,8 @@ import wrapt
 _AWS_HOST = re.compile(
     r"(.+\.)?(amazonaws\.com(\.cn)?|aws\.dev|api\.aws)\.?|169\.254\.\d+\.\d+|fd00:ec2::.+", re.I
 )
+#: What begins the X-Amz-Target of a request that starts jobs.
+_STARTING = (b"SageMaker.Create", b"SageMaker.StartPipelineExecution")
 _BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-]")
 
 
@@ -42,8 +44,8 @@ def _redirect(request, **_) -> None:
     elif url.netloc != endpoint.netloc:
         return
     request.headers["X-Workshop-Token"] = _token()
-    if b"SageMaker.Create" in _bytes(request.headers.get("X-Amz-Target", b"")):
-        # The emulator keeps it with the job.
+    if _bytes(request.headers.get("X-Amz-Target", b"")).startswith(_STARTING):
+        # The emulator keeps it with the job, or with the jobs of the execution.
         request.headers["X-Workshop-Directory"] = quote(os.getcwd())
 
 

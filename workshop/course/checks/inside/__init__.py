@@ -8,8 +8,8 @@ for all others it is replaced by something that takes every call. What Lab 3 nee
 labs, its own functions import.
 
     program      calls the function, and writes the report
-    preprocessing, training, resuming, evaluation, annotations, augmentation, spark, handlers
-                 try the scripts that do this
+    preprocessing, training, resuming, tuning, evaluation, annotations, augmentation, spark,
+    handlers     try the scripts that do this
     cells        tries cells of notebooks
     report       what is reported
     files        where the host has things

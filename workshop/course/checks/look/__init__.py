@@ -6,6 +6,7 @@ s3           what S3 holds, and which job wrote it
 serving      versions in the model registry, and what a transform job was given and has answered
 endpoints    the endpoints that a folder has made, and what they have run
 pipelines    the executions of a pipeline, their steps, what its definition comes to
+tuning       tuning jobs, and their trials
 notebook     the cells of the notebook, and what they set
 trials       what a script, or a cell, does with a tiny input: it runs in a sandbox
 gaps         whether a gap is still as it was

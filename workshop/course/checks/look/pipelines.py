@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from workshop.course.checks import live
@@ -108,14 +108,24 @@ def _execution(arn: str) -> Execution:
 
 def _started_from(execution: Execution) -> set[str]:
     """Return the folder whose jobs an execution has started; none where all is from the cache."""
-    jobs = {
+    return folders_of(
         about["Arn"].rpartition("/")[2]
         for step in execution.steps
         if "CacheHitResult" not in step
         for about in step.get("Metadata", {}).values()
         if "Arn" in about
+    )
+
+
+def folders_of(names: Iterable[str]) -> set[str]:
+    """Return the folders that jobs were started from, tuning jobs too: their trials tell it."""
+    jobs = set(names)
+    trials = tuple(f"{name}-" for name in jobs)
+    return {
+        str(one.directory)
+        for one in records.jobs()
+        if one.name in jobs or one.name.startswith(trials)
     }
-    return {str(one.directory) for one in records.jobs() if one.name in jobs}
 
 
 def _local_execution(look: Look, pipeline: str) -> Execution:
