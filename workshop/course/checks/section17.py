@@ -126,7 +126,7 @@ _SCALES = {
 
 @check("17.2")
 def tuner(look: Look) -> None:
-    _not_local(look)
+    notebook.on_sagemaker(look, "tuning jobs")
     about = tuning.newest(look, TUNING)
     config = about["HyperParameterTuningJobConfig"]
     _judge_objective(about)
@@ -138,15 +138,6 @@ def tuner(look: Look) -> None:
         raise NotYet(f"the strategy is {config['Strategy']}", "Bayesian: it learns from each trial")
     _judge_ranges(config["ParameterRanges"])
     tuning.stands(look, about)
-
-
-def _not_local(look: Look) -> None:
-    if notebook.local(look):
-        look.at(look.notebook.name)
-        raise NotYet(
-            "it ran in local mode, which has no tuning jobs",
-            "a run with LOCAL = False: set it and run the notebook again from the top",
-        )
 
 
 def _judge_objective(about: dict, step: str = "") -> None:
@@ -201,7 +192,7 @@ _OF_TRIAL = "FinalHyperParameterTuningJobObjectiveMetric"
 
 @check("17.3")
 def results(look: Look) -> None:
-    _not_local(look)
+    notebook.on_sagemaker(look, "tuning jobs")
     about = tuning.newest(look, TUNING)
     job = look.looked_at
     _judge_objective(about, step="first task 17.2, then this one")
@@ -298,7 +289,7 @@ _MODEL = f"{PROCESSING}/model"
 
 @check("17.4")
 def in_pipeline(look: Look) -> None:
-    _not_local(look)
+    notebook.on_sagemaker(look, "tuning jobs")
     execution = next(pipelines.executions(look, PIPELINE))
     step = pipelines.step_called(execution.definition, "Tune", "Tuning")
     output = pipelines.comes_to(step["Arguments"]["TrainingJobDefinition"]["OutputDataConfig"])
