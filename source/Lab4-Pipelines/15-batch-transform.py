@@ -150,7 +150,8 @@ S3Uploader.upload_string_as_file_body(
 # ## The model
 #
 # A version in the registry knows its image, its files and its content types. So there is nothing to
-# say here but which version.
+# say here but which version. Be careful with it: `ModelPackage` *approves* the version that it is
+# given, without a question, if nobody has.
 
 # %%
 from digits_pipeline import newest

@@ -240,8 +240,8 @@ workshop.check("16.3")
 
 # %% [markdown]
 # These are the milliseconds of this machine. On AWS the way there and back is added, from where you
-# are, and the machine is another one. What stays is the form: most are fast, some are not. (In local
-# mode, the SDK asks Docker something before each request, and that is most of the time.)
+# are, and the machine is another one. What stays is the form: most are fast, some are not. (In
+# local mode, the SDK asks Docker something before each request, and that is most of the time.)
 
 # %% [markdown]
 # ## A second model beside it
