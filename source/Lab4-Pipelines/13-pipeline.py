@@ -295,7 +295,8 @@ evaluate = ProcessingStep(
 # not in an hour. The name of the role says who will start the jobs.
 #
 # `pipeline_experiment_config` notes each execution in an experiment, as in section 12. So the
-# metrics of all executions can be compared later.
+# metrics of all executions can be compared later. (The names here are those that the SDK takes by
+# itself. They are written down so that you see them.)
 #
 # To start it costs one line, and says what is different this time.
 

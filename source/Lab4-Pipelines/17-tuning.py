@@ -20,8 +20,8 @@
 # A **tuning job** does that. It starts training jobs with numbers out of ranges that you give,
 # reads a metric out of their logs, and chooses the next numbers by what it has seen.
 #
-# **The goal:** the best of eight trials, compared with the model in the registry. And the tuning as
-# a step of a pipeline.
+# **The goal:** eight trials, and the best of them. Then the search as a step of a pipeline: its
+# model is compared with the one in the registry.
 
 # %% [markdown]
 # ```mermaid
@@ -36,7 +36,8 @@
 # ```
 
 # %% [markdown] tags=["starter-only"]
-# The tasks of this section are 17.1 to 17.4. It needs the arrays that section 13 or 14 leaves.
+# The tasks of this section are 17.1 to 17.4. It needs the arrays that section 13 or 14 leaves:
+# `./lab run Lab4` leaves them, if yours are not ready.
 
 # %% [markdown]
 # ## Settings
@@ -82,14 +83,10 @@ print(f"bucket: {bucket}")
 workshop.check("17.1")
 
 # %%
-from digits_pipeline import QUIET, machine
-from sagemaker.s3 import S3Downloader
+from digits_pipeline import QUIET, machine, newest
 from sagemaker.tensorflow import TensorFlow
 
-below = S3Downloader.list(f"s3://{bucket}/Lab4/Executions/", sagemaker_session)
-arrays = sorted(uri for uri in below if uri.endswith("/X_train.npy"))
-assert arrays, "There are no arrays in S3: run 13-pipeline first"
-data = arrays[-1].partition("/train/")[0]  # those of the newest execution
+data = newest(sagemaker_session, "/X_train.npy").partition("/train/")[0]
 channels = {
     "X_train": f"{data}/train/X_train",
     "y_train": f"{data}/train/y_train",
@@ -128,7 +125,7 @@ def estimator(session):
 # | `CategoricalParameter` | one of a list | |
 #
 # **The scale matters.** A learning rate may be 0.0001 or 0.1. On a *linear* scale, nine of ten
-# trials would be above 0.01, where most networks learn nothing. On a *logarithmic* one, each power
+# trials would be above 0.01, where this network learns little. On a *logarithmic* one, each power
 # of ten gets as many trials as the next.
 #
 # | strategy | how it chooses | |
@@ -147,7 +144,7 @@ from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
 
 if LOCAL:
     trial = estimator(sagemaker_session)
-    trial.set_hyperparameters(**trial.hyperparameters(), **{"learning-rate": 0.003, "dropout": 0.3})
+    trial.set_hyperparameters(**{"learning-rate": 0.003, "dropout": 0.3})
     trial.fit(channels, logs="None")
 else:
     # task 17.2 begin
@@ -225,8 +222,8 @@ if not LOCAL:
 # %% [markdown]
 # ## In a pipeline
 #
-# Next month there are new images, and the best numbers may be others. So the search belongs into
-# the pipeline: a **TuningStep** in the place of the training step. `get_top_model_s3_uri` is the
+# Next month there are new images, and the best numbers may be others. So the search belongs in the
+# pipeline: a **TuningStep** in the place of the training step. `get_top_model_s3_uri` is the
 # model of the best trial. It is a place to be filled in, as all addresses in a pipeline.
 #
 # Four trials are enough to see it work. `Evaluate` is the step of section 13, and does not know
@@ -277,12 +274,14 @@ workshop.check("17.4")
 # %% [markdown]
 # ## Is it better?
 #
-# The best trial was chosen by the *validation* images. So its number on them is a little too good:
-# of eight dice, the best shows more than the mean. Only the test images, which chose nothing, can
-# tell.
+# The best trial of the pipeline was chosen by the *validation* images. So it looks better on them
+# than it is: of many dice, the highest shows more than the mean. Only the test images, which chose
+# nothing, can tell.
 
 # %%
 import json
+
+from sagemaker.s3 import S3Downloader
 
 
 def test_accuracy(uri):
@@ -319,7 +318,7 @@ else:
 if LOCAL:
     print("one trial ran in local mode")
 else:
-    print(f"the best of {len(trials)} trials: test accuracy in the pipeline {tuned:.3f}")
+    print(f"test accuracy {tuned:.3f}, with the best numbers of a search in the pipeline")
 
 # %% [markdown]
 # ## What it costs
@@ -338,7 +337,7 @@ else:
 #
 # - What is looked for is a hyperparameter, and what is wanted is a line in the log.
 # - Learning rates live on a logarithmic scale.
-# - The best of many on the validation set is told too good. The test set decides.
+# - On the validation set, the best of many looks better than it is. The test set decides.
 # - A tuning step stands where a training step stood.
 #
 # Read more: [tuning](https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning.html) ·

@@ -1,4 +1,4 @@
-"""The three steps of section 13, for the notebooks that go on from there.
+"""The three steps of section 13, and what they leave, for the notebooks that go on from there.
 
 session: a PipelineSession or a LocalPipelineSession
 instance_type: what the jobs run on, like "ml.m5.xlarge" or "local"
@@ -36,6 +36,19 @@ def place(session, *parts):
     start, identity = ExecutionVariables.START_DATETIME, ExecutionVariables.PIPELINE_EXECUTION_ID
     top = f"s3://{session.default_bucket()}/Lab4/Executions"
     return Join(on="/", values=[top, start, identity, *parts])
+
+
+def newest(session, ending):
+    """Return the S3 URI of the newest object of all executions whose key ends so.
+
+    The newest one by its time: local mode writes the start of an execution in another form.
+    """
+    bucket = session.boto_session.resource("s3").Bucket(session.default_bucket())
+    found = [
+        one for one in bucket.objects.filter(Prefix="Lab4/Executions/") if one.key.endswith(ending)
+    ]
+    assert found, f"No execution has left {ending}: run 13-pipeline and 14-register first"
+    return f"s3://{bucket.name}/{max(found, key=lambda one: one.last_modified).key}"
 
 
 def machine(session, instance_type, folder):

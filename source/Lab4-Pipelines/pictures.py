@@ -15,6 +15,7 @@ COLORS = {
     "Failed": "#f4c7c3",
     "Stopped": "#dddddd",
     "waiting": "#ffffff",
+    "not run": "#ffffff",
 }
 
 
@@ -55,8 +56,12 @@ def columns_of(parents):
     return columns
 
 
-def draw(parents, states):
-    """Return a figure; states: {step: (status, a line of text below it)}, for steps that began."""
+def draw(parents, states, not_begun="waiting"):
+    """Return a figure.
+
+    states: {step: (status, a line of text below it)}, for steps that began
+    not_begun: the status of the others
+    """
     columns = columns_of(parents)
     rows, filled = {}, {}
     for name, column in columns.items():
@@ -76,7 +81,7 @@ def draw(parents, states):
             arrow = {"arrowstyle": "->", "color": "#777777", "shrinkA": 30, "shrinkB": 32}
             axis.annotate("", at[name], at[one], arrowprops=arrow)
     for name, place in at.items():
-        status, below = states.get(name, ("waiting", ""))
+        status, below = states.get(name, (not_begun, ""))
         box = {"boxstyle": "round,pad=0.5", "facecolor": COLORS[status], "edgecolor": "#777777"}
         text = f"{name}\n{status}\n{below}".rstrip()
         axis.text(*place, text, ha="center", va="center", fontsize=8, bbox=box)
@@ -106,16 +111,17 @@ def states_of(steps):
 
 def watch(pipeline, execution, every=1):
     """Draw an execution until it has ended, anew every so many seconds; return its status."""
-    parents = parents_of(json.loads(pipeline.definition()))
+    parents = parents_of(json.loads(pipeline.describe()["PipelineDefinition"]))
     handle = display(display_id=True)  # None where nothing can be shown
     while True:
         status = execution.describe()["PipelineExecutionStatus"]
         steps = execution.list_steps()  # in local mode it is the whole answer of the API
         steps = steps["PipelineExecutionSteps"] if isinstance(steps, dict) else steps
-        figure = draw(parents, states_of(steps))
+        runs = status in ("Executing", "Stopping")
+        figure = draw(parents, states_of(steps), "waiting" if runs else "not run")
         if handle:
             handle.update(figure)
         plt.close(figure)
-        if status not in ("Executing", "Stopping"):
+        if not runs:
             return status
         time.sleep(every)

@@ -160,11 +160,11 @@ def put_a_second_model() -> None:
 
 
 def put_more_versions() -> None:
-    """Let there be a newer version beside the approved one, and one that nobody has looked at."""
+    """Let there be a newer version beside those approved, and one that nobody has looked at."""
     client = daemon.client("sagemaker")
     group = {"ModelPackageGroupName": "lab4-digits"}
-    (first,) = client.list_model_packages(**group)["ModelPackageSummaryList"]
-    about = client.describe_model_package(ModelPackageName=first["ModelPackageArn"])
+    known = client.list_model_packages(**group)["ModelPackageSummaryList"]
+    about = client.describe_model_package(ModelPackageName=known[0]["ModelPackageArn"])
     for status in ("Approved", "PendingManualApproval"):
         client.create_model_package(
             **group,

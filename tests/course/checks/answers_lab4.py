@@ -12,6 +12,7 @@ from .changes_lab4 import (
     both,
     broken,
     cached,
+    challenged,
     channels,
     closed,
     compares,
@@ -274,5 +275,6 @@ RIGHT = [
 
     ("14.5", "another reason", version("2", ApprovalDescription="ok, seen by two of us")),
     ("14.5", "the bar was raised since", refused),
+    ("14.5", "a challenger since", challenged),
     ("14.5", "the older one pending", version("1", ModelApprovalStatus="PendingManualApproval")),
 ]  # fmt: skip

@@ -95,6 +95,7 @@ WRONG = [
     ("15.1", "a list", kernel(approved_arn=[f"{GROUP}/2"])),
     ("15.1", "a dict", kernel(approved_arn={"ModelPackageArn": f"{GROUP}/2"})),
     ("15.1", "none", arn("None")),
+    ("15.1", "a list that is printed", arn(f"['{GROUP}/2']")),
     ("15.1", "deleted", arn(f"{GROUP}/9")),
     ("15.1", "local mode", local),
     ("15.1", "not saved", lambda work: work.printed(NOTEBOOK, "print(approved_arn)", "")),
@@ -110,6 +111,10 @@ WRONG = [
     ("15.2", "one flat list", lines(texts(record(image=lambda _, x: x.ravel().tolist())))),
     ("15.2", "with a channel", lines(texts(record(image=lambda _, x: x[..., None].tolist())))),
     ("15.2", "a text for the image", lines(texts(record(image=lambda _, x: str(x))))),
+    ("15.2", "texts for the numbers", lines(texts(record(
+        image=lambda _, x: x.astype(str).tolist())))),
+    ("15.2", "rows of different lengths", lines(texts(record(
+        image=lambda _, x: [*x.tolist()[:27], []])))),
     ("15.2", "the array as Python shows it", kernel(lines=texts(
         lambda n, x: f'{{"id": {n}, "image": {x}}}'))),
     ("15.2", "a dict as Python shows it", lines(texts(
@@ -183,7 +188,7 @@ RIGHT = [
     ("15.1", "a better reason written since", both(
         arn(f"{GROUP}/2"), version(2, changed=-10))),
     ("15.1", "approved without a reason", version(2, reason="")),
-    ("15.1", "printed in other words", arn(f"The approved version:\n{GROUP}/2")),
+    ("15.1", "more is printed", arn(f"The versions:\n{GROUP}/1\n{GROUP}/2\nThe last one.")),
 
     ("15.2", "in the kernel", kernel(lines=texts())),
     ("15.2", "other order of keys, and spaces", lines(texts(

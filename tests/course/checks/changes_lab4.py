@@ -317,6 +317,16 @@ def refused(work):
     work.jobs["refused"] = copy.deepcopy(REFUSED)
 
 
+def challenged(work):
+    """Section 16 has started the pipeline once more, for a version that stays on trial."""
+    work.jobs["challenger"] = {
+        **copy.deepcopy(work.jobs["good"]),
+        "parameters": {"Epochs": "8", "AccuracyBar": "0.5"},
+        "version": "3",
+    }
+    work.versions["3"] = {"ModelApprovalStatus": "PendingManualApproval"}
+
+
 def broken(work):
     """The notebook starts another definition, which has no condition, before and after."""
     steps = work.definitions["lab4-digits-register"]["Steps"][:3]

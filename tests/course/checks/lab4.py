@@ -300,8 +300,8 @@ class Lab4Work(Work):
         for step, told in known[:2] if about.get("runs") else known:
             metadata = {"ProcessingJob": {"Arn": f"{ARN}:processing-job/{_job(name, step)}"}}
             if step.startswith("Register"):
-                newest = list(self.versions)[-1]
-                metadata = {"RegisterModel": {"Arn": f"{ARN}:model-package/lab4-digits/{newest}"}}
+                version = about.get("version", "2")
+                metadata = {"RegisterModel": {"Arn": f"{ARN}:model-package/lab4-digits/{version}"}}
             steps.append({"StepName": step, "Metadata": metadata, **told})
         return {"PipelineExecutionSteps": steps}
 

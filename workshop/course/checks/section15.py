@@ -32,7 +32,7 @@ _JSON = "application/json"
 @check("15.1")
 def approved(look: Look) -> None:
     notebook.on_sagemaker(look, "registry")
-    found = notebook.value(look, "approved_arn", lambda text: text.strip().splitlines()[-1])
+    found = notebook.value(look, "approved_arn", _printed_arn)
     expected = f"a text that ends in :model-package/{GROUP}/NUMBER, the ARN of a version"
     if not isinstance(found, str):
         raise NotYet(f"approved_arn is {_kind(found)}", expected)
@@ -49,6 +49,13 @@ def approved(look: Look) -> None:
             step="run the cell of the task again, then check again",
         )
     _judge_version(known[found], every, _began(look))
+
+
+def _printed_arn(text: str) -> str:
+    """Return the last line that is an ARN; the last line where none is."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    arns = [line for line in lines if re.fullmatch(r"arn:\S+", line)]
+    return [" ", *lines, *arns][-1]
 
 
 def _began(look: Look) -> float:
@@ -202,11 +209,11 @@ def _judge_ids(ids: list[int]) -> None:
 def _judge_image(line: dict, images: np.ndarray) -> None:
     wanted = images[line["id"]]
     try:
-        found = np.array(line["image"], float)
-    except (TypeError, ValueError):
-        raise NotYet(
-            f"image is {_shown(json.dumps(line['image']))}", "28 rows of 28 numbers"
-        ) from None
+        found = np.array(line["image"])
+    except ValueError:
+        raise NotYet("the rows of image have different lengths", "28 rows of 28 numbers") from None
+    if found.dtype.kind not in "iuf":
+        raise NotYet(f"image is {_shown(json.dumps(line['image']))}", "28 rows of 28 numbers")
     if found.shape != wanted.shape:
         sizes = " × ".join(map(str, found.shape))
         shape = f"one list of {sizes} numbers" if found.ndim == 1 else f"{sizes} numbers"
@@ -219,7 +226,7 @@ def _judge_image(line: dict, images: np.ndarray) -> None:
             f"the numbers go from {found.min():g} to {found.max():g}",
             "from 0 to 1: those of images, not of raw_images",
         )
-    if np.abs(found - wanted).max() > _ROUNDED:
+    if not np.abs(found - wanted).max() <= _ROUNDED:  # NaN is neither
         others = np.abs(images - found).max(axis=(1, 2)) <= _ROUNDED
         whose = f"images[{others.argmax()}]" if others.any() else "none of images"
         raise NotYet(f"its image is {whose}", f"images[{line['id']}]: rows from top to bottom")
@@ -360,26 +367,25 @@ def _made_up() -> batches.Record:
 
 
 def _judge_answers(look: Look, record: Record) -> None:
-    given, answers = (
-        [_id_in(line) for line in lines]
-        for lines in (serving.input_lines(look, record), serving.output_lines(look, record))
-    )
+    given = [_id_in(line) for line in serving.input_lines(look, record)]
+    answers = [_id_in(line) for line in serving.output_lines(look, record)]
     look.at(f"what {look.looked_at} has answered")
-    without = [place for place, one in enumerate(given) if one not in answers]
+    known = set(answers)
+    without = [one for one in given if one not in known]
     if without:
         raise NotYet(
-            f"no line with the id {given[without[0]]}; there are {len(answers)} lines",
+            f"no line with the id {without[0]}; there are {len(answers)} lines",
             f"a line for each of the {len(given)} images",
         )
 
 
-def _id_in(line: str) -> object:
-    """Return the id of a line of JSON; None where there is none."""
+def _id_in(line: str) -> str:
+    """Return the id in a line of JSON, as JSON; "null" where there is none."""
     try:
         record = json.loads(line)
     except ValueError:
-        return None
-    return record.get("id") if isinstance(record, dict) else None
+        return "null"
+    return json.dumps(record.get("id") if isinstance(record, dict) else None)
 
 
 # --- words --------------------------------------------------------------------------------

@@ -145,6 +145,15 @@ def _local_execution(look: Look, pipeline: str) -> Execution:
     )
 
 
+def own_parameters(execution: Execution) -> dict[str, str]:
+    """Return the parameters of an execution that differ from the defaults of its definition."""
+    defaults = {
+        one["Name"]: str(one.get("DefaultValue")) for one in execution.definition["Parameters"]
+    }
+    given = execution.parameters.items()
+    return {name: value for name, value in given if value != defaults.get(name)}
+
+
 def definition_now(pipeline: str) -> dict:
     """Return the definition of a pipeline: what its next execution will have."""
     return json.loads(ask("describe_pipeline", PipelineName=pipeline)["PipelineDefinition"])
