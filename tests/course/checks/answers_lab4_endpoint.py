@@ -230,7 +230,7 @@ WRONG = [
     ("16.3", "not saved", lambda work: work.printed(NOTEBOOK, "} requests: p50", "")),
     ("16.3", "prints another thing", lambda work: work.printed(
         NOTEBOOK, "} requests: p50", "fast\n")),
-    ("16.3", "seconds in local mode", local(milliseconds=[one / 1000 for one in TIMES])),
+    ("16.3", "seconds in local mode", local(milliseconds=[one / 20 for one in TIMES])),
 
     ("16.4", "weights exchanged", weights(1, 9)),
     ("16.4", "equal weights", weights(1, 1)),
@@ -315,8 +315,10 @@ RIGHT = [
     ("16.3", "sorted", times(sorted(TIMES))),
     ("16.3", "whole microseconds", times([int(1000 * one) / 1000 for one in TIMES])),
     ("16.3", "300 requests and closed", printed(300, P50, P99)),
-    ("16.3", "local mode", local()),
-    ("16.3", "local mode and closed", both(local(), lambda work: work.variables.clear())),
+    ("16.3", "local mode", local(
+        milliseconds=[50 * one for one in TIMES], p50=50 * P50, p99=50 * P99)),
+    ("16.3", "local mode and closed", both(
+        local(), printed(200, 50 * P50, 50 * P99), lambda work: work.variables.clear())),
 
     ("16.4", "in the kernel", kernel()),
     ("16.4", "parts of one", weights(0.9, 0.1)),
