@@ -93,13 +93,16 @@ NOTHING: Uses = ({}, set())
 
 
 def used_on_instances(folder: Path) -> Uses:
-    """Return what the jobs used that a lab's notebooks in this folder sent to SageMaker."""
+    """Return what the jobs and endpoints used that a lab's notebooks sent to SageMaker."""
     running: dict[str, list[tuple[float, int]]] = {}
     images = set()
     for job in records.jobs(folder):
         if job.kind == "processing":
             cluster = job.request["ProcessingResources"]["ClusterConfig"]
             use, image = "processing", job.request["AppSpecification"]["ImageUri"]
+        elif job.kind == "transform":
+            cluster, use = job.request["TransformResources"], "transform"
+            image = job.request.get("Model", {}).get("PrimaryContainer", {}).get("Image")
         else:
             cluster = job.request["ResourceConfig"]
             use = "spot training" if job.request.get("EnableManagedSpotTraining") else "training"
@@ -113,6 +116,17 @@ def used_on_instances(folder: Path) -> Uses:
         name: max(itertools.accumulate(change for _, change in sorted(changes)))
         for name, changes in running.items()
     }
+    for endpoint in records.endpoints(folder):
+        counts = []
+        for configuration in endpoint.request["Configurations"]:
+            variants = configuration["ProductionVariants"]
+            images |= {one["Model"]["PrimaryContainer"]["Image"] for one in variants}
+            counts.append(sum(one["InitialInstanceCount"] for one in variants))
+            (kind,) = {one["InstanceType"] for one in variants}
+        # An update starts the new instances beside the old ones.
+        at_once[f"{kind} for endpoint usage"] = max(
+            before + after for before, after in itertools.pairwise([0, *counts])
+        )
     # Section 9 has an image of the learner's own.
     return at_once, {uri for uri in images if not uri.endswith("/torchvision:latest")}
 

@@ -15,11 +15,15 @@ from workshop.paths import ROOT
 
 SECTIONS = [(lab, section) for lab in manifest.labs() for section in lab.sections]
 IDS = [section.notebook for _, section in SECTIONS]
-#: Notebooks that look for a model before their first gap, and where it may lie in S3.
-MODELS = {
+#: Notebooks that look for something before their first gap, and where it may lie in S3.
+NEEDED = {
     3: "Training/job/output/model.tar.gz",
     6: "Lab2/Training/job/output/model.tar.gz",
+    16: "Lab4/Executions/time/execution/Package/model.tar.gz",
+    17: "Lab4/Executions/time/execution/DataProcessed/train/X_train/X_train.npy",
 }
+#: Those that look for a model: on instances in a training job, or in the registry.
+MODELS = (3, 6, 16)
 
 
 #: Sections whose first job comes before the first gap of the notebook: a gap in its script.
@@ -40,11 +44,11 @@ def run(path, monkeypatch, **parameters) -> notebooks.Failure:
 def test_a_starter_runs_until_its_first_gap(lab, section, tmp_path, monkeypatch):
     """It then says what to do, and nothing else."""
     parameters = {}
-    if section.number in MODELS:
+    if section.number in NEEDED:
         s3 = daemon.client("s3")
         s3.create_bucket(Bucket="sagemaker-us-east-1-123456789012")
-        s3.put_object(Bucket="sagemaker-us-east-1-123456789012", Key=MODELS[section.number])
-        parameters = {"LOCAL": True}  # else it is a training job that is looked for
+        s3.put_object(Bucket="sagemaker-us-east-1-123456789012", Key=NEEDED[section.number])
+        parameters = {"LOCAL": section.number in MODELS}
     folder = shutil.copytree(ROOT / lab.folder, tmp_path / lab.folder)
     failure = run(folder / f"{section.notebook}.ipynb", monkeypatch, **parameters)
     regions = gaps.regions(lab)

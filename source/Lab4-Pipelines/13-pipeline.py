@@ -97,6 +97,9 @@ raw_data = ParameterString("RawData", default_value=raw_data_uri)
 for parameter in (epochs, batch_size, raw_data):
     print(f"{parameter.name:10} {parameter.parameter_type.value:8} {parameter.default_value}")
 
+# %% tags=["starter-only"]
+workshop.check("13.1")
+
 # %% [markdown]
 # A parameter is no number and no text yet. `f"{raw_data}/train"` is refused, and `epochs + 1` too:
 # the value is known when somebody starts the pipeline, not now. It is a place that SageMaker fills.
@@ -205,6 +208,9 @@ channels = {
 for name, channel in channels.items():
     uri = getattr(channel, "config", {}).get("DataSource", {}).get("S3DataSource", {}).get("S3Uri")
     print(name, getattr(uri, "expr", uri or channel))
+
+# %% tags=["starter-only"]
+workshop.check("13.2")
 
 # %% [markdown]
 # The checkpoints are below `run_uri` too. An execution that fails can be *retried*, and it keeps
@@ -327,8 +333,9 @@ status = watch(pipeline, execution)
 print(status)
 
 # %% tags=["starter-only"]
-# This looks at the pipeline, and at the execution that you have just started.
-workshop.check("13")
+# These look at the pipeline, and at the execution that you have just started.
+workshop.check("13.3")
+workshop.check("13.4")
 
 # %% [markdown]
 # ## Where everything is

@@ -97,6 +97,9 @@ cache = CacheConfig(enable_caching=True, expire_after="P7D")
 # task 14.1 end
 print(cache.config)
 
+# %% tags=["starter-only"]
+workshop.check("14.1")
+
 # %% [markdown]
 # ## The three steps
 #
@@ -354,8 +357,9 @@ execution = pipeline.start()
 print(watch(pipeline, execution))
 
 # %% tags=["starter-only"]
-# This looks at the pipeline, and at the execution that you have just started.
-workshop.check("14")
+# These look at the pipeline, and at the execution that you have just started.
+workshop.check("14.3")
+workshop.check("14.4")
 
 # %% [markdown]
 # ## Raise the bar

@@ -229,8 +229,9 @@ transformer.transform(
 )
 
 # %% tags=["starter-only"]
-# This looks at the job that you have just run.
-workshop.check("15")
+# These look at the job that you have just run.
+workshop.check("15.3")
+workshop.check("15.4")
 
 # %% [markdown]
 # ## The answers

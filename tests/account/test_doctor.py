@@ -20,12 +20,14 @@ from .conftest import ACCOUNT, REGION, TAGS
 #: What the labs need: AWS's name of the quota, instances at once.
 NEEDED = {
     "ml.m5.xlarge for processing job usage": 3,
-    "ml.m5.xlarge for training job usage": 1,
+    "ml.m5.xlarge for training job usage": 2,
     "ml.m5.xlarge for spot training job usage": 1,
     "ml.t3.medium for processing job usage": 1,
     "ml.r5.xlarge for processing job usage": 2,
     "ml.m5.large for processing job usage": 3,
     "ml.m5.large for training job usage": 3,
+    "ml.m5.large for transform job usage": 1,
+    "ml.m5.large for endpoint usage": 3,
 }
 
 
@@ -213,10 +215,9 @@ def test_what_you_and_the_role_may_do_is_asked_of_iam(as_user, policies):
 
 
 def test_what_you_may_not_do_is_named(as_user, policies):
-    """It blocks the labs when their sections do it, else it is a note."""
     policies.denied = {(USER, "sagemaker:CreateEndpoint"), (USER, "sagemaker:InvokeEndpoint")}
     mine, _ = found("permission")
-    assert mine.state == "note"
+    assert mine.state == "FIX"
     assert mine.finding.startswith(
         f"you may not sagemaker:CreateEndpoint, sagemaker:InvokeEndpoint ({USER}). Ask for that"
     )
@@ -229,7 +230,7 @@ def test_what_you_may_not_do_is_named(as_user, policies):
 def test_what_a_pipeline_may_not_do_with_the_role_is_named(as_user, policies):
     policies.denied = {(STACKS_ROLE, "sagemaker:CreateProcessingJob")}
     mine, the_role = found("permission")
-    assert (mine.state, the_role.state) == ("ok", "note")
+    assert (mine.state, the_role.state) == ("ok", "FIX")
     assert the_role.finding.startswith("the role may not sagemaker:CreateProcessingJob (arn:")
 
 
@@ -321,13 +322,15 @@ def test_there_is_one_line_for_each_quota_of_the_labs(aws, enough):
     """The bonus too; each one says for what."""
     checks = found("quota")
     assert [check.finding for check in checks] == [
-        "ml.m5.xlarge for processing job usage: 3 (sections 1, 3, 4, 6 to 8, 10)",
-        "ml.m5.xlarge for training job usage: 1 (sections 2, 10)",
-        "ml.m5.xlarge for spot training job usage: 1 (section 5)",
+        "ml.m5.xlarge for processing job usage: 3 (sections 1, 3, 4, 6 to 8, 10, 13, 14, 17)",
+        "ml.m5.xlarge for training job usage: 2 (sections 2, 10, 14, 17)",
+        "ml.m5.xlarge for spot training job usage: 1 (sections 5, 13)",
         "ml.t3.medium for processing job usage: 1 (section 9)",
         "ml.r5.xlarge for processing job usage: 2 (section 11)",
         "ml.m5.large for processing job usage: 3 (section 12)",
         "ml.m5.large for training job usage: 3 (section 12)",
+        "ml.m5.large for transform job usage: 1 (section 15)",
+        "ml.m5.large for endpoint usage: 3 (section 16)",
     ]
     assert {check.state for check in checks} == {"ok"}
 
@@ -349,8 +352,8 @@ def test_a_quota_of_zero(aws, answers):
     check = quota("ml.m5.xlarge for processing job")
     assert check.state == "FIX"
     assert check.finding == (
-        "ml.m5.xlarge for processing job usage: 0, and sections 1, 3, 4, 6, 8, 10 need 1. Ask for "
-        "3, and wait for AWS's mail: "
+        "ml.m5.xlarge for processing job usage: 0, and sections 1, 3, 4, 6, 8, 10, 13, 14, 17 need "
+        "1. Ask for 3, and wait for AWS's mail: "
         "aws service-quotas request-service-quota-increase --service-code sagemaker "
         "--quota-code L-00000001 --desired-value 3 --region eu-west-1"
     )
@@ -411,9 +414,9 @@ def test_images():
     assert check == Check(
         "images",
         "ok",
-        "eu-west-1 has tensorflow 2.19.0 (sections 1 to 7), sklearn 1.2-1 (section 8), "
+        "eu-west-1 has tensorflow 2.19.0 (sections 1 to 7, 13, 14, 17), sklearn 1.2-1 (section 8), "
         "sklearn 1.4-2 (section 10), spark 3.5 (section 11), pytorch 2.8 (section 12), "
-        "xgboost 3.0-5 (section 12)",
+        "xgboost 3.0-5 (section 12), tensorflow 2.19 (sections 14 to 16)",
     )
     (check,) = doctor._images("eu-west-99")
     assert check.state == "FIX"

@@ -25,7 +25,8 @@ def test_nothing_is_begun(capsys):
         progress_file.record_check(task.number, "not attempted")
     progress_report.show()
     assert capsys.readouterr().out.splitlines() == [
-        "Not begun: sections 1 to 3 (Lab1-Unit-Testing), 4 to 7 (Lab2), 8 to 12 (Lab3-Processors).",
+        "Not begun: sections 1 to 3 (Lab1-Unit-Testing), 4 to 7 (Lab2), 8 to 12 (Lab3-Processors), "
+        "13 to 17 (Lab4-Pipelines).",
         f"0 of {TASKS} tasks passed, 0 hints opened, 0 minutes.",
         "Next: task 1.1 · Keep the version of TensorFlow, in "
         "Lab1-Unit-Testing/1-preprocessing.ipynb",
@@ -51,7 +52,8 @@ def test_the_sections_that_were_begun_have_a_line_for_each_task(capsys):
     assert lines[11].startswith("  Section 5 · ") and lines[11].endswith(": 0 of 4 passed")
     assert lines[13].split()[:3] == ["5.2", "not", "yet"]
     assert lines[-4] == (
-        "Not begun: sections 2, 3 (Lab1-Unit-Testing), 4, 6, 7 (Lab2), 8 to 12 (Lab3-Processors)."
+        "Not begun: sections 2, 3 (Lab1-Unit-Testing), 4, 6, 7 (Lab2), 8 to 12 (Lab3-Processors), "
+        "13 to 17 (Lab4-Pipelines)."
     )
     assert lines[-2].startswith("Next: task 1.2 · Take the libraries along, in Lab1-")
 

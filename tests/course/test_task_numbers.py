@@ -41,5 +41,5 @@ def test_a_wrong_number_is_told_what_is_meant(wrong, told):
 
 
 def test_a_wrong_section():
-    with pytest.raises(WorkshopError, match=r"^There is no section '13'\. Did you mean 1\.3\?$"):
-        task_numbers.tasks("13")
+    with pytest.raises(WorkshopError, match=r"^There is no section '24'\. Did you mean 2\.4\?$"):
+        task_numbers.tasks("24")

@@ -160,18 +160,14 @@ def _permissions(session, account: Account) -> Iterator[Check]:
         people = [(learner, "you", permissions.ACTIONS)]
     elif learner:
         people.insert(0, (learner, "you", permissions.ACTIONS))
-    sections = _sections(manifest.labs())
-    uses = {one.use.removeprefix("spot ") for section in sections for one in section.instances}
-    needed = {use.replace(" ", "-") for use in uses} | {"role"}
     for arn, name, actions in people:
         missing = permissions.missing(session, account, arn, actions)
         if missing:
             denied = ", ".join(action for _, action in missing)
-            blocks = name == "you" and any(kind in needed for kind, _ in missing)
             finding = (
                 f"{name} may not {denied} ({arn}). Ask for that, or compare infra/workshop.yaml"
             )
-            yield Check("permission", "FIX" if blocks else "note", finding)
+            yield Check("permission", "FIX", finding)
         else:
             what = "all that the labs do" if name == "you" else "all that a pipeline does with it"
             yield Check("permission", "ok", f"{name} may do {what}")
