@@ -137,8 +137,8 @@ def estimator(session):
 #
 # Eight trials, two at the same time: the more run at once, the less a Bayesian search has seen when
 # it chooses. The SDK ends the name of the job with the minute, so wait a moment before you run the
-# cell a second time. (Local mode knows no tuning jobs. There we run one trial, to see that the script
-# works.)
+# cell a second time. (Local mode knows no tuning jobs. There we run one trial, to see that the
+# script works.)
 
 # %%
 from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
