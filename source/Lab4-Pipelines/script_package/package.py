@@ -13,6 +13,7 @@ be said that nobody learns any more: training=False. network.export() does not s
 
 import argparse
 import os
+import shutil
 import tarfile
 import tempfile
 
@@ -33,9 +34,12 @@ def main():
 
     os.makedirs(args.output, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, BEST_CHECKPOINT)
         with tarfile.open(os.path.join(args.model, "model.tar.gz")) as archive:
-            archive.extractall(folder, filter="data")
-        network = keras.models.load_model(os.path.join(folder, BEST_CHECKPOINT))
+            names = {os.path.basename(name): name for name in archive.getnames()}
+            with archive.extractfile(names[BEST_CHECKPOINT]) as packed, open(path, "wb") as file:
+                shutil.copyfileobj(packed, file)
+        network = keras.models.load_model(path)
         graph = keras.export.ExportArchive()
         graph.track(network)
         graph.add_endpoint(
