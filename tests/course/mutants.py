@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import functools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Mutant:
 Edit = Callable[[list[ast.AST]], None]
 
 
-def mutants(code: str, seed: str, count: int = ENOUGH) -> list[Mutant]:
+@functools.cache
+def mutants(code: str, seed: str, count: int = ENOUGH) -> tuple[Mutant, ...]:
     """Return different mutants of a region, the same ones each time."""
     chance = random.Random(seed)
     first = list(_mutants(code, chance))
@@ -65,7 +67,7 @@ def mutants(code: str, seed: str, count: int = ENOUGH) -> list[Mutant]:
         if two.code not in known:
             known.add(two.code)
             chosen.append(Mutant(f"{one.change}; {two.change}", two.code))
-    return chosen
+    return tuple(chosen)
 
 
 def _plain(code: str) -> str:
