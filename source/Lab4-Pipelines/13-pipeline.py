@@ -380,7 +380,7 @@ print(f"test accuracy {accuracy:.3f} after 12 epochs")
 # it, and each address that you did not write down: `{"Get": "Steps.Preprocess. …"}`.
 
 # %%
-definition = json.loads(pipeline.definition())
+definition = json.loads(pipeline.describe()["PipelineDefinition"])
 (train_step,) = (step for step in definition["Steps"] if step["Name"] == "Train")
 print(json.dumps(definition["Parameters"], indent=1))
 print(json.dumps(train_step["Arguments"]["InputDataConfig"][0], indent=1))

@@ -65,11 +65,11 @@ class Progress:
                 continue
             for job in jobs:
                 if job.name not in {other.name for other in before}:
-                    self._print(f"  {job.kind} job {job.name}: started")
+                    self._print(f"  {_title(job)}: started")
             for job in before:
                 if job.name not in {other.name for other in jobs}:
                     seconds = time.time() - job.started
-                    self._print(f"  {job.kind} job {job.name}: ended after {seconds:.0f} s")
+                    self._print(f"  {_title(job)}: ended after {seconds:.0f} s")
 
     def _print(self, line: str) -> None:
         self._console.print(line)
@@ -95,8 +95,13 @@ class Progress:
 
     def _job(self, job: engine.RunningJob) -> tuple[Text, Text]:
         seconds = time.time() - job.started
-        about = f"   {job.kind} job {job.name}, {seconds:.0f} s"
+        about = f"   {_title(job)}, {seconds:.0f} s"
         return (
             Text(about, no_wrap=True, overflow="ellipsis"),
             Text(f"   {job.last_line}", style="dim", no_wrap=True, overflow="ellipsis"),
         )
+
+
+def _title(job: engine.RunningJob) -> str:
+    """Name a job, or the variant of an endpoint, which is no job."""
+    return f"{job.kind} {job.name}" if job.kind == "endpoint" else f"{job.kind} job {job.name}"
