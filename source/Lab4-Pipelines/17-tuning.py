@@ -26,12 +26,12 @@
 # %% [markdown]
 # ```mermaid
 # flowchart LR
-#     ranges["ranges:<br>learning-rate, dropout"] --> tuning
+#     ranges["ranges:<br>learning-rate, dropout"] --> choose
 #     subgraph tuning["tuning job"]
-#         one["training job"] --- two["training job"] --- more["…"]
+#         choose["choose the<br>next numbers"] -- "two numbers" --> trial["training job"]
+#         trial -- "validation:accuracy" --> choose
 #     end
-#     tuning -- "validation:accuracy<br>of each" --> tuning
-#     tuning --> best["the best job:<br>model.tar.gz"]
+#     trial --> best["the best job:<br>model.tar.gz"]
 #     best --> evaluate["Evaluate"]
 # ```
 
@@ -206,10 +206,11 @@ if not LOCAL:
         cmap="viridis",
         edgecolors="gray",
     )
+    middle = (order["FinalObjectiveValue"].min() + order["FinalObjectiveValue"].max()) / 2
     for number, row in order.iterrows():
-        axes[0].annotate(
-            number + 1, (row["learning-rate"], row["dropout"]), ha="center", va="center"
-        )
+        place = (row["learning-rate"], row["dropout"])
+        color = "white" if row["FinalObjectiveValue"] < middle else "black"
+        axes[0].annotate(number + 1, place, ha="center", va="center", color=color)
     axes[0].set(xscale="log", xlabel="learning-rate", ylabel="dropout", title="where it looked")
     figure.colorbar(shown, label="validation accuracy")
     values = order["FinalObjectiveValue"]
