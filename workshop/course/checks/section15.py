@@ -14,7 +14,7 @@ from workshop.course.checks import live
 from workshop.course.checks.arrays import RAW_FILES, read_raw
 from workshop.course.checks.look import Look, jobs, notebook, serving
 from workshop.course.checks.look.job_request import instances_of
-from workshop.course.checks.look.phrases import at_time, clock, listing
+from workshop.course.checks.look.phrases import at_time, clock, kind_of, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker import batches
@@ -35,7 +35,7 @@ def approved(look: Look) -> None:
     found = notebook.value(look, "approved_arn", _printed_arn)
     expected = f"a text that ends in :model-package/{GROUP}/NUMBER, the ARN of a version"
     if not isinstance(found, str):
-        raise NotYet(f"approved_arn is {_kind(found)}", expected)
+        raise NotYet(f"approved_arn is {kind_of(found)}", expected)
     if not re.search(rf":model-package/{GROUP}/\d+$", found):
         raise NotYet(f"approved_arn is {found}", expected)
     look.at(f"the versions of the group {GROUP} in the registry")
@@ -111,7 +111,7 @@ def written(look: Look) -> None:
     images = _images(look)
     where = look.looked_at
     if not isinstance(found, list | tuple):
-        raise NotYet(f"lines is {_kind(found)}", f"a list with {len(images)} texts")
+        raise NotYet(f"lines is {kind_of(found)}", f"a list with {len(images)} texts")
     lines = []
     for number, text in enumerate(found):
         look.at(f"{where}: lines[{number}]")
@@ -173,7 +173,7 @@ def _record_in(text: object) -> dict:
     """Return the record that a text holds, with an id and an image."""
     example = 'a text like {"id": 0, "image": [[0.0, …], …]}'
     if not isinstance(text, str):
-        raise NotYet(f"it is {_kind(text)}", f"{example}: json.dumps makes one")
+        raise NotYet(f"it is {kind_of(text)}", f"{example}: json.dumps makes one")
     if not text:
         raise NotYet("it is empty", f"{example}, and no end of line after it")
     try:
@@ -389,12 +389,6 @@ def _id_in(line: str) -> str:
 
 
 # --- words --------------------------------------------------------------------------------
-
-_KINDS = {str: "one text", bytes: "bytes", dict: "a dict", list: "a list", type(None): "None"}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), f"of the type {type(value).__name__}")
 
 
 def _shown(value: object) -> str:

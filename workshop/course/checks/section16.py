@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from workshop.course.checks import live
 from workshop.course.checks.look import Look, endpoints, notebook, pipelines, serving
-from workshop.course.checks.look.phrases import last_line, listing
+from workshop.course.checks.look.phrases import kind_of, last_line, listing
 from workshop.course.checks.outcome import NotYet
 from workshop.course.checks.registry import check
 from workshop.emulator.service.sagemaker.records import Record
@@ -161,7 +161,7 @@ def answered(look: Look) -> None:
     look.at(f"{look.notebook.name}, predictor and answer")
     predictor = variables.get("predictor")
     if not callable(getattr(predictor, "predict", None)):
-        raise NotYet(f"predictor is {_kind(predictor)}", "a Predictor of endpoint_name")
+        raise NotYet(f"predictor is {kind_of(predictor)}", "a Predictor of endpoint_name")
     asks, wanted = getattr(predictor, "endpoint_name", None), variables.get("endpoint_name")
     if isinstance(asks, str) and asks != wanted:
         raise NotYet(f"predictor asks the endpoint {asks}", f"{wanted}: endpoint_name")
@@ -180,7 +180,7 @@ def _printed_answer(text: str) -> dict | None:
 
 def _judge_answer(what: str, found: object) -> None:
     if isinstance(found, bytes | str):
-        raise NotYet(f"{what} is {_kind(found)}", f"{_ANSWER}: the deserializer reads the JSON")
+        raise NotYet(f"{what} is {kind_of(found)}", f"{_ANSWER}: the deserializer reads the JSON")
     try:
         digit, chances = found["digit"], np.asarray(found["probabilities"], float)
     except (TypeError, ValueError, KeyError, IndexError):
@@ -229,13 +229,6 @@ def _same(one: dict, other: object) -> bool:
 
 def _words(answer: dict) -> str:
     return f"a {answer['digit']}, with probability {max(answer['probabilities']):.3f}"
-
-
-_KINDS = {str: "a text", bytes: "bytes", dict: "a dict", list: "a list", type(None): "None"}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), f"of the type {type(value).__name__}")
 
 
 # --- its time -----------------------------------------------------------------------------
@@ -287,7 +280,7 @@ def _times(found: object) -> np.ndarray:
     except (TypeError, ValueError):
         times = np.empty((0, 0))
     if times.ndim != 1:
-        raise NotYet(f"milliseconds is {_kind(found)}: {str(found)[:60]}", "a list of numbers")
+        raise NotYet(f"milliseconds is {kind_of(found)}: {str(found)[:60]}", "a list of numbers")
     return times
 
 
@@ -295,7 +288,7 @@ def _number(name: str, value: object) -> float:
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise NotYet(f"{name} is {_kind(value)}", "a number of milliseconds") from None
+        raise NotYet(f"{name} is {kind_of(value)}", "a number of milliseconds") from None
 
 
 def _judge_count(count: int) -> None:

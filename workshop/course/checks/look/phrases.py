@@ -1,4 +1,4 @@
-"""Lists, times and errors as a sentence can hold them."""
+"""Lists, times, kinds and errors as a sentence can hold them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def at_time(when: float) -> str:
     """Return "at 12:31", or "on 2026-05-04 12:31" when that is not today."""
     text = clock(when)
     return f"on {text}" if "-" in text else f"at {text}"
+
+
+_KINDS = {str: "a text", bytes: "bytes", dict: "a dict", list: "a list", type(None): "None"}
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is: "a text", "of the type ndarray"."""
+    return _KINDS.get(type(value), f"of the type {type(value).__name__}")
 
 
 def last_line(error: str) -> str:
