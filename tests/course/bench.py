@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 
 from workshop.course import checks, manifest
+from workshop.emulator.client import daemon
 from workshop.paths import ROOT
 
 from .stages import materialise
@@ -36,6 +37,18 @@ def few_digits(folder: Path) -> None:
             (folder / file).write_bytes(
                 gzip.compress(counted + content[header : header + count * size])
             )
+
+
+def delete_endpoints() -> None:
+    """Let no endpoint run any more, and the names of their configurations be free again."""
+    client = daemon.client("sagemaker")
+    names = [one["EndpointName"] for one in client.list_endpoints()["Endpoints"]]
+    for name in names:
+        client.delete_endpoint(EndpointName=name)
+    for name in names:
+        client.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    for one in client.list_endpoint_configs()["EndpointConfigs"]:
+        client.delete_endpoint_config(EndpointConfigName=one["EndpointConfigName"])
 
 
 class Bench:
@@ -76,6 +89,7 @@ class Attempt:
 
     def __exit__(self, *error) -> None:
         self._kernel.__exit__(*error)
+        delete_endpoints()  # one that is left runs on, into the next tests
 
     def solve(self) -> None:
         """Run the solution to its end; nobody checks it."""

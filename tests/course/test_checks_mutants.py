@@ -25,7 +25,7 @@ from workshop.emulator import state
 from workshop.emulator.client import daemon
 from workshop.emulator.service.sagemaker import records
 
-from .bench import section_of
+from .bench import delete_endpoints, section_of
 from .checks.test_checks_answers import LAB3, NUMBERS
 from .mutants import Mutant, mutants
 from .stages import materialise
@@ -171,15 +171,6 @@ def put_more_versions() -> None:
             ModelApprovalStatus=status,
             InferenceSpecification=about["InferenceSpecification"],
         )
-
-
-def delete_endpoints() -> None:
-    """Let the names of all endpoints and of their configurations be free again."""
-    client = daemon.client("sagemaker")
-    for one in client.list_endpoints()["Endpoints"]:
-        client.delete_endpoint(EndpointName=one["EndpointName"])
-    for one in client.list_endpoint_configs()["EndpointConfigs"]:
-        client.delete_endpoint_config(EndpointConfigName=one["EndpointConfigName"])
 
 
 def put_back_endpoint() -> None:
