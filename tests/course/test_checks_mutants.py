@@ -215,7 +215,8 @@ class Before:
         for record in set(state.folder("records").iterdir()) - self._records:
             record.unlink()
         for bucket, key in set(self._all()) - self._objects:
-            daemon.client("s3").delete_object(Bucket=bucket, Key=key)
+            if not key.startswith("Lab4/"):  # each execution has its own; the cache counts on them
+                daemon.client("s3").delete_object(Bucket=bucket, Key=key)
         self._remove_files()
 
     def _remove_files(self) -> None:
