@@ -304,7 +304,7 @@ if "registry" in matrices:
     print("The batch transform and the evaluation agree on every image.")
 
 # %% tags=["key-figure"]
-print(f"accuracy of the batch transform {np.mean(predicted == labels):.3f}")
+print(f"batch transform: accuracy {np.mean(predicted == labels):.3f}")
 
 # %% [markdown]
 # ## What it costs
