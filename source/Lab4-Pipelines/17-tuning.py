@@ -59,7 +59,6 @@ from sagemaker.local import LocalSession
 
 if LOCAL:
     sagemaker_session = LocalSession()
-    sagemaker_session.config = {"local": {"local_code": True}}
     instance_type = "local"
 else:
     sagemaker_session = sagemaker.Session()

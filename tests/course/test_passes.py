@@ -43,6 +43,15 @@ def test_overwritten_lines_and_colors_are_settled():
         ("tensorflow-training-2027-11-20-13-03-20-123", "tensorflow-training-" + "{job}"),
         ("2027-11-20 13:03:20,123 INFO", "2026-01-01 00:00:00 INFO"),
         ("2027-11-20T13:03:20.123Z", "2026-01-01T00:00:00Z"),
+        (
+            "pipelines-p4vm7oc9fq7q-Train-47Np3hj090",
+            "pipelines-xxxxxxxxxxxx-Train-xxxxxxxxxx",
+        ),
+        (
+            "Executions/2026-11-28T10:11:12Z/p4vm7oc9fq7q/Evaluation/",
+            "Executions/2026-01-01T00:00:00Z/xxxxxxxxxxxx/Evaluation/",
+        ),
+        ("lab4-tuning-261128-1011-001-c37a8be0", "lab4-tuning-260101-0000-001-xxxxxxxx"),
         ("algo-1-x7k2p | hello", "algo-1-xxxxx | hello"),
         ("http://127.0.0.1:43215", "http://127.0.0.1:PORT"),
         ("/tmp/tmpab12cd_9/model", "/tmp/tmpxxxxxxxx/model"),

@@ -17,6 +17,10 @@ MASKS = (
     (_EXECUTED, ""),
     (r"\b20\d\d-\d\d-\d\d-\d\d-\d\d-\d\d-\d{3}\b", "2026-01-01-00-00-00-000"),  # job names
     (r"\b20\d\d-\d\d-\d\d([ T])\d\d:\d\d:\d\d([.,]\d+)?", r"2026-01-01\g<1>00:00:00"),
+    # what a pipeline's executions, their jobs, and the trials of a tuning are called
+    (r"\bpipelines-[a-z0-9]{12}-(\w+)-\w{10}\b", r"pipelines-xxxxxxxxxxxx-\1-xxxxxxxxxx"),
+    (r"(T00:00:00Z/)[a-z0-9]{12}/", r"\1xxxxxxxxxxxx/"),
+    (r"-\d{6}-\d{4}-(\d{3})-[0-9a-f]{8}\b", r"-260101-0000-\1-xxxxxxxx"),
     (r"\balgo-(\d+)-[a-z0-9]{5}\b", r"algo-\1-xxxxx"),  # host names
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"/tmp/tmp\w{8}\b", "/tmp/tmpxxxxxxxx"),
