@@ -74,6 +74,10 @@ print(f"bucket: {bucket}")
 # `script_tuning/main.py` is the training of Lab 2 without its checkpoints: a trial is short. What
 # we look for has to come from outside, as a hyperparameter. And the script has to print the metric,
 # since the log is where the tuning job reads it.
+#
+# One argument is new: `--model_dir`. In a tuning job, TensorFlow's image gives it to every trial,
+# also where the estimator says `model_dir=False`: then it is `None/JOB/model`, which is no use. So
+# the estimator names the folder that SageMaker packs, `/opt/ml/model`.
 
 # %% [markdown] tags=["starter-only"]
 # **Task 17.1 is in `script_tuning/main.py`.** Fill the gap, save the file and come back.
@@ -108,7 +112,7 @@ def estimator(session):
         hyperparameters={"epochs": 8, "batch-size": 32},
         metric_definitions=definitions,
         output_path=f"s3://{bucket}/Lab4/Tuning/",
-        model_dir=False,
+        model_dir="/opt/ml/model",
         environment=QUIET,
         **machine(session, instance_type, "script_tuning"),
     )
