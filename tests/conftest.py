@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 import zipfile
 from importlib.machinery import PathFinder
 
@@ -139,11 +140,39 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
     os.environ.update(before)
 
 
+def delete_pipelines() -> None:
+    """Delete all pipelines with their executions; those that still run are stopped."""
+    client = daemon.client("sagemaker")
+    token = {"ClientRequestToken": "t" * 32}
+    for page in list(client.get_paginator("list_pipelines").paginate()):
+        for pipeline in page["PipelineSummaries"]:
+            name = {"PipelineName": pipeline["PipelineName"]}
+            for executions in client.get_paginator("list_pipeline_executions").paginate(**name):
+                for one in executions["PipelineExecutionSummaries"]:
+                    stop_execution(client, {"PipelineExecutionArn": one["PipelineExecutionArn"]})
+            client.delete_pipeline(**name, **token)
+
+
+def stop_execution(client, arn: dict[str, str]) -> None:
+    for _ in range(300):
+        status = client.describe_pipeline_execution(**arn)["PipelineExecutionStatus"]
+        if status == "Executing":
+            client.stop_pipeline_execution(**arn, ClientRequestToken="t" * 32)
+        elif status != "Stopping":
+            return
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def empty_buckets(own_state):
-    """Leave no object in S3 to the next file of tests: which one that is, is up to the workers."""
+    """Leave no object in S3 to the next file of tests: which one that is, is up to the workers.
+
+    And no pipeline: it would take the results of its earlier executions for results, as on AWS, and
+    these are what lies in S3.
+    """
     yield
     if daemon.status():
+        delete_pipelines()
         s3 = daemon.client("s3")
         for bucket in s3.list_buckets()["Buckets"]:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])

@@ -353,7 +353,7 @@ def test_a_quota_of_zero(aws, answers):
     assert check.state == "FIX"
     assert check.finding == (
         "ml.m5.xlarge for processing job usage: 0, and sections 1, 3, 4, 6, 8, 10, 13, 14, 17 need "
-        "1. Ask for 3, and wait for AWS's mail: "
+        "2. Ask for 3, and wait for AWS's mail: "
         "aws service-quotas request-service-quota-increase --service-code sagemaker "
         "--quota-code L-00000001 --desired-value 3 --region eu-west-1"
     )
@@ -368,11 +368,11 @@ def test_a_quota_that_is_enough_for_one_job_and_not_for_those_at_once(aws, answe
 
 
 def test_a_quota_that_is_enough_for_all_but_the_bonus(aws, answers):
-    values = {"ml.m5.xlarge for processing job usage": 1}
+    values = {"ml.m5.xlarge for processing job usage": 2}
     answers("service-quotas", ("list_service_quotas", quotas(values)))
     processing, *others = found("quota")
     assert processing.state == "note"
-    assert "usage: 1, and the bonus of section 7 needs 3. For it: aws service" in processing.finding
+    assert "usage: 2, and the bonus of section 7 needs 3. For it: aws service" in processing.finding
     assert {check.state for check in others} == {"ok"}
 
 
