@@ -163,16 +163,28 @@ def stop_execution(client, arn: dict[str, str]) -> None:
         time.sleep(0.2)
 
 
+def delete_model_packages() -> None:
+    client = daemon.client("sagemaker")
+    for groups in list(client.get_paginator("list_model_package_groups").paginate()):
+        for group in groups["ModelPackageGroupSummaryList"]:
+            name = {"ModelPackageGroupName": group["ModelPackageGroupName"]}
+            for versions in list(client.get_paginator("list_model_packages").paginate(**name)):
+                for one in versions["ModelPackageSummaryList"]:
+                    client.delete_model_package(ModelPackageName=one["ModelPackageArn"])
+            client.delete_model_package_group(**name)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def empty_buckets(own_state):
     """Leave no object in S3 to the next file of tests: which one that is, is up to the workers.
 
-    And no pipeline: it would take the results of its earlier executions for results, as on AWS, and
-    these are what lies in S3.
+    And nothing that counts on objects: a pipeline takes the results of its earlier executions for
+    results, as on AWS, and a version in the registry has its model in S3.
     """
     yield
     if daemon.status():
         delete_pipelines()
+        delete_model_packages()
         s3 = daemon.client("s3")
         for bucket in s3.list_buckets()["Buckets"]:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
