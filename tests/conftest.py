@@ -140,24 +140,27 @@ def own_state(tmp_path_factory: pytest.TempPathFactory):
     os.environ.update(before)
 
 
+#: Each of these requests has the same one: it is a new request for each resource.
+TOKEN = "t" * 32
+
+
 def delete_pipelines() -> None:
     """Delete all pipelines with their executions; those that still run are stopped."""
     client = daemon.client("sagemaker")
-    token = {"ClientRequestToken": "t" * 32}
     for page in list(client.get_paginator("list_pipelines").paginate()):
         for pipeline in page["PipelineSummaries"]:
             name = {"PipelineName": pipeline["PipelineName"]}
             for executions in client.get_paginator("list_pipeline_executions").paginate(**name):
                 for one in executions["PipelineExecutionSummaries"]:
                     stop_execution(client, {"PipelineExecutionArn": one["PipelineExecutionArn"]})
-            client.delete_pipeline(**name, **token)
+            client.delete_pipeline(**name, ClientRequestToken=TOKEN)
 
 
 def stop_execution(client, arn: dict[str, str]) -> None:
     for _ in range(300):
         status = client.describe_pipeline_execution(**arn)["PipelineExecutionStatus"]
         if status == "Executing":
-            client.stop_pipeline_execution(**arn, ClientRequestToken="t" * 32)
+            client.stop_pipeline_execution(**arn, ClientRequestToken=TOKEN)
         elif status != "Stopping":
             return
         time.sleep(0.2)

@@ -75,9 +75,10 @@ print(f"bucket: {bucket}")
 # we look for has to come from outside, as a hyperparameter. And the script has to print the metric,
 # since the log is where the tuning job reads it.
 #
-# One argument is new: `--model_dir`. In a tuning job, TensorFlow's image gives it to every trial,
-# also where the estimator says `model_dir=False`: then it is `None/JOB/model`, which is no use. So
-# the estimator names the folder that SageMaker packs, `/opt/ml/model`.
+# One argument has another name than in Lab 2: `--model_dir`. On AWS, TensorFlow's image gives it to
+# every trial of a tuning job, also where the estimator says `model_dir=False`: then it is
+# `None/JOB/model`, which is no use. So the estimator names the folder that SageMaker packs,
+# `/opt/ml/model`.
 
 # %% [markdown] tags=["starter-only"]
 # **Task 17.1 is in `script_tuning/main.py`.** Fill the gap, save the file and come back.
